@@ -1,0 +1,3 @@
+//! The suites that every backend must pass.
+
+pub mod ledger;
