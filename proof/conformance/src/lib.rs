@@ -1,3 +1,4 @@
 //! The suites that every backend must pass.
 
 pub mod ledger;
+pub mod programs;
