@@ -1,7 +1,7 @@
 //! The engine's handle: hands units of work to the writer and reads to the readers.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,11 +10,12 @@ use mamparo_broker::BoxFuture;
 use mamparo_context::{Clock, Timestamp};
 use mamparo_ledger::limits::{BUSY_RETRY_AFTER, ROWS_MAX, WAITING_UNITS_MAX};
 use mamparo_ledger::{
-    Engine, Error, Head, Migrations, OpenError, OutboxRow, ReadError, Recorded, Rows, StreamName, Timer,
-    Unit, Value,
+    Engine, Error, Head, Migrations, OpenError, OutboxRow, ReadError, Recorded, Rows, Stats, StreamName,
+    Timer, Unit, Value,
 };
 use tokio::sync::{oneshot, watch};
 
+use crate::counters::Counters;
 use crate::lock::Lock;
 use crate::options::Options;
 use crate::readers::Readers;
@@ -27,7 +28,7 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     clock: Clock,
     jobs: Sender<Job>,
-    waiting: Arc<AtomicUsize>,
+    counters: Arc<Counters>,
     is_closed: AtomicBool,
     head: watch::Receiver<Head>,
     readers: Readers,
@@ -51,14 +52,14 @@ impl Sqlite {
         };
         let (announce, announced) = watch::channel(head);
         let (jobs, taken) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let wal = Wal::start(path.clone(), options.durability, &mut conn).map_err(io)?;
+        let counters = Arc::new(Counters::default());
+        let wal = Wal::start(path.clone(), options.durability, &mut conn, &counters).map_err(io)?;
         let readers = Readers::start(&path, options.readers, &options.clock).map_err(io)?;
         let writer = Writer {
             conn,
             path: path.clone(),
             jobs: taken,
-            waiting: Arc::clone(&waiting),
+            counters: Arc::clone(&counters),
             head,
             announce,
             streams: Default::default(),
@@ -74,7 +75,7 @@ impl Sqlite {
         Ok(Self {
             clock: options.clock,
             jobs,
-            waiting,
+            counters,
             is_closed: AtomicBool::new(false),
             head: announced,
             readers,
@@ -110,12 +111,16 @@ impl Engine for Sqlite {
         &self.clock
     }
 
+    fn stats(&self) -> Stats {
+        self.counters.stats()
+    }
+
     fn submit(&self, unit: Box<dyn Unit>) -> Result<(), (Box<dyn Unit>, Error)> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err((unit, closed()));
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_UNITS_MAX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if self.counters.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_UNITS_MAX as u64 {
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err((unit, Error::Busy { retry_after: BUSY_RETRY_AFTER }));
         }
         self.jobs.send(Job::Unit(unit)).map_err(|refused| match refused.0 {

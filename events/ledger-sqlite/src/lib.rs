@@ -5,6 +5,7 @@
 //! between contract and engine.
 
 mod checkpoints;
+mod counters;
 mod engine;
 mod error;
 mod events;

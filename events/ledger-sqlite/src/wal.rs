@@ -5,12 +5,13 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use crate::counters::Counters;
 use crate::limits::{CHECKPOINT_EVERY, WAL_BYTES_HARD, WAL_BYTES_PER_COPY, WAL_BYTES_SOFT};
 use crate::open;
 use crate::options::Durability;
@@ -18,21 +19,14 @@ use crate::options::Durability;
 /// The writer's end of it.
 pub(crate) struct Wal {
     poke: SyncSender<()>,
-    shared: Arc<Shared>,
+    /// Something was committed since the last copy.
+    is_dirty: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     thread: JoinHandle<()>,
-    page_bytes: u64,
     /// Size of the log at which the thread is asked to copy next.
     next_copy: Cell<u64>,
     /// Size of the log at which the writer tries next to have it start anew.
     next_restart: Cell<u64>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// Something was committed since the last copy.
-    is_dirty: AtomicBool,
-    /// Pages in the log, as SQLite told at the last commit.
-    pages: AtomicU64,
 }
 
 impl Wal {
@@ -41,27 +35,28 @@ impl Wal {
         path: PathBuf,
         durability: Durability,
         conn: &mut Connection,
+        counters: &Arc<Counters>,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let told = Arc::clone(&shared);
-        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-            told.pages.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
-            Ok(())
-        }))
-        .map_err(std::io::Error::other)?;
         let page_bytes = conn
             .query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))
             .map_err(std::io::Error::other)?
             .unsigned_abs();
+        let told = Arc::clone(counters);
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+            told.log_bytes.store(u64::try_from(pages).unwrap_or(0) * page_bytes, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(std::io::Error::other)?;
+        let is_dirty = Arc::new(AtomicBool::new(false));
         let (poke, poked) = sync_channel(1);
-        let copier = Copier { path, durability, shared: Arc::clone(&shared), conn: None };
+        let copier = Copier { path, durability, is_dirty: Arc::clone(&is_dirty), conn: None };
         let thread =
             std::thread::Builder::new().name("ledger-wal".into()).spawn(move || copier.run(&poked))?;
         Ok(Self {
             poke,
-            shared,
+            is_dirty,
+            counters: Arc::clone(counters),
             thread,
-            page_bytes,
             next_copy: Cell::new(WAL_BYTES_PER_COPY),
             next_restart: Cell::new(WAL_BYTES_SOFT),
         })
@@ -69,8 +64,8 @@ impl Wal {
 
     /// A group was committed.
     pub(crate) fn after_group(&self, conn: &Connection) {
-        let bytes = self.shared.pages.load(Ordering::Relaxed) * self.page_bytes;
-        self.shared.is_dirty.store(true, Ordering::Release);
+        let bytes = self.counters.log_bytes.load(Ordering::Relaxed);
+        self.is_dirty.store(true, Ordering::Release);
         if bytes + WAL_BYTES_PER_COPY < self.next_copy.get() {
             // The log was started anew.
             self.next_copy.set(WAL_BYTES_PER_COPY);
@@ -102,14 +97,14 @@ impl Wal {
 struct Copier {
     path: PathBuf,
     durability: Durability,
-    shared: Arc<Shared>,
+    is_dirty: Arc<AtomicBool>,
     conn: Option<Connection>,
 }
 
 impl Copier {
     fn run(mut self, poked: &Receiver<()>) {
         while !matches!(poked.recv_timeout(CHECKPOINT_EVERY), Err(RecvTimeoutError::Disconnected)) {
-            if !self.shared.is_dirty.swap(false, Ordering::AcqRel) {
+            if !self.is_dirty.swap(false, Ordering::AcqRel) {
                 continue;
             }
             if self.conn.is_none() {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use mamparo_ledger::{Error, Head, Migrations, OpenError, Result, Tx, Unit};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use crate::counters::Counters;
 use crate::events::Streams;
 use crate::group::{self, Again, Member, poll_once};
 use crate::limits::{GROUP_TIME_MAX, GROUP_UNITS_MAX};
@@ -32,8 +33,7 @@ pub(crate) struct Writer {
     pub(crate) conn: Connection,
     pub(crate) path: PathBuf,
     pub(crate) jobs: Receiver<Job>,
-    /// Units that wait, for the bound on them.
-    pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) head: Head,
     pub(crate) announce: watch::Sender<Head>,
     pub(crate) streams: Streams,
@@ -86,11 +86,11 @@ impl Writer {
     /// Runs a unit, with all that wait behind it, and then everything that must run again. Returns a job that is
     /// no unit of work and came up meanwhile.
     fn work(&mut self, first: Box<dyn Unit>) -> Option<Job> {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut other = None;
         let mut again = self.group(vec![first], &mut |writer: &mut Self, size| match writer.more(size) {
             Some(Job::Unit(unit)) => {
-                writer.waiting.fetch_sub(1, Ordering::Relaxed);
+                writer.counters.waiting.fetch_sub(1, Ordering::Relaxed);
                 Some(unit)
             }
             job => {
@@ -231,6 +231,8 @@ impl Writer {
         let Err(error) = committed else {
             failpoint("ledger.after-commit");
             self.announce();
+            self.counters.groups.fetch_add(1, Ordering::Relaxed);
+            self.counters.units.fetch_add(members.len() as u64, Ordering::Relaxed);
             for member in members {
                 member.unit.finish(member.outcome);
             }

@@ -24,6 +24,19 @@ pub struct Head {
     pub timers: u64,
 }
 
+/// How an engine stands, for whoever watches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Units of work that wait for the writer.
+    pub waiting: u64,
+    /// Units of work that were answered, refusals included, since it was opened.
+    pub units: u64,
+    /// Groups that were committed since it was opened: each is one sync.
+    pub groups: u64,
+    /// Size of the write-ahead log, in bytes; 0 for an engine that has none of its own.
+    pub log_bytes: u64,
+}
+
 /// A ledger's engine.
 pub trait Engine: Send + Sync + 'static {
     /// What it is and where, for a person.
@@ -31,6 +44,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The clock it stamps with.
     fn clock(&self) -> &Clock;
+
+    /// How it stands.
+    fn stats(&self) -> Stats;
 
     /// Takes a unit of work; it is finished once its transaction has ended.
     ///

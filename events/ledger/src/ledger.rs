@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mamparo_context::{Clock, Context, Timestamp};
 use tokio::sync::watch;
 
-use crate::engine::{Engine, Head};
+use crate::engine::{Engine, Head, Stats};
 use crate::limits::PAGE_MAX;
 use crate::outbox::OutboxRow;
 use crate::timers::Timer;
@@ -34,6 +34,11 @@ impl Ledger {
     /// The clock that it stamps with.
     pub fn clock(&self) -> &Clock {
         self.engine.clock()
+    }
+
+    /// How it stands, for whoever watches it.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
     }
 
     /// Runs a unit of work in one transaction. Answered with `Ok` = committed and on disk.

@@ -23,7 +23,7 @@ mod transaction;
 mod unit;
 mod work;
 
-pub use engine::{Driver, Engine, Head};
+pub use engine::{Driver, Engine, Head, Stats};
 pub use error::{Error, OpenError, ReadError, Result};
 pub use events::{Appended, Expected, NewEvent, Recorded, StreamName};
 pub use inbox::Receipt;

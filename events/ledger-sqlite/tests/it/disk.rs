@@ -143,13 +143,15 @@ async fn the_log_stays_bounded_under_load_with_readers() {
             })
         })
         .collect();
-    let (mut seen, mut largest) = (0, 0);
+    let (mut seen, mut largest, mut exported) = (0, 0, 0);
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         let page = ledger.read_all(seen, 100).await.unwrap();
         seen = page.last().map_or(0, |event| event.position);
         largest = largest.max(std::fs::metadata(path.with_extension("db-wal")).unwrap().len());
+        exported = exported.max(ledger.stats().log_bytes);
     }
     // 320 MB were written through it.
     let bound = mamparo_ledger_sqlite::limits::WAL_BYTES_HARD + 16 * 1024 * 1024;
     assert!(largest < bound, "the log grew to {largest} bytes");
+    assert!((1..bound).contains(&exported), "{exported} bytes were exported");
 }
