@@ -3,6 +3,7 @@
 //! Many callers' units of work, each in a savepoint of its own, share one transaction and so one `fdatasync`;
 //! every answer waits for the commit of its group. Modules bear the names of the contract's, so that one can hop
 //! between contract and engine.
+#![doc = include_str!("../README.md")]
 
 mod checkpoints;
 mod counters;
