@@ -154,8 +154,9 @@ struct Page {
     last_stream: Option<(i64, StreamName)>,
     kinds: Vec<Arc<str>>,
     bytes: Vec<u8>,
-    /// Each event, with where its data and metadata begin and end in `bytes`.
-    events: Vec<(Recorded, [usize; 3])>,
+    events: Vec<Recorded>,
+    /// For each event where its data begins, where its metadata begins, and where that ends in `bytes`.
+    spans: Vec<[usize; 3]>,
 }
 
 /// The columns that [`Page::push`] reads, in its order.
@@ -181,7 +182,8 @@ impl Page {
             data: Bytes::new(),
             raw_metadata: Bytes::new(),
         };
-        self.events.push((event, [begin, middle, self.bytes.len()]));
+        self.events.push(event);
+        self.spans.push([begin, middle, self.bytes.len()]);
         Ok(())
     }
 
@@ -214,14 +216,13 @@ impl Page {
         Ok(name)
     }
 
-    fn finish(self) -> Vec<Recorded> {
+    fn finish(mut self) -> Vec<Recorded> {
         let bytes = Bytes::from(self.bytes);
-        let fill = |(mut event, [begin, middle, end]): (Recorded, [usize; 3])| {
+        for (event, [begin, middle, end]) in self.events.iter_mut().zip(self.spans) {
             event.data = bytes.slice(begin..middle);
             event.raw_metadata = bytes.slice(middle..end);
-            event
-        };
-        self.events.into_iter().map(fill).collect()
+        }
+        self.events
     }
 }
 

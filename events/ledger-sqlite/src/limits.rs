@@ -22,6 +22,8 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 pub const WAITING_READS_MAX: usize = 4_096;
 /// Longest time a read may take: no snapshot lives longer.
 pub const READ_TIME_MAX: Duration = Duration::from_secs(1);
+/// How much of the file readers map instead of copying it. The file never shrinks while it is open.
+pub const READ_MAP_BYTES: u64 = 256 * 1024 * 1024;
 /// Memory that each connection keeps pages in, in KiB.
 pub const CACHE_KIB: i64 = 16 * 1024;
 /// A file that was not closed is checked on opening up to this size; a larger one takes too long.

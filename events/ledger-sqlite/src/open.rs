@@ -6,7 +6,9 @@ use mamparo_ledger::OpenError;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error;
-use crate::limits::{CACHE_KIB, CHECK_BYTES_MAX, FOREIGN_LOCK_WAIT, STATEMENTS_MAX, WAL_BYTES_SOFT};
+use crate::limits::{
+    CACHE_KIB, CHECK_BYTES_MAX, FOREIGN_LOCK_WAIT, READ_MAP_BYTES, STATEMENTS_MAX, WAL_BYTES_SOFT,
+};
 use crate::lock::Lock;
 use crate::migration::{self, APPLICATION_ID};
 use crate::options::{Durability, Options};
@@ -49,7 +51,7 @@ pub(crate) fn writer(options: &Options, lock: &Lock) -> Result<Connection, OpenE
 /// Opens a connection that only reads.
 pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = connect(path)?;
-    conn.execute_batch("PRAGMA query_only = ON")?;
+    conn.execute_batch(&format!("PRAGMA query_only = ON; PRAGMA mmap_size = {READ_MAP_BYTES}"))?;
     Ok(conn)
 }
 

@@ -1,4 +1,5 @@
 //! The suites that every backend must pass.
 
+pub mod broker;
 pub mod ledger;
 pub mod programs;
