@@ -1,6 +1,6 @@
 //! One turn of a saga in a transaction: transition, perform, store.
 
-use mamparo_context::{Context, Timestamp};
+use mamparo_context::{Context, Timestamp, failpoint};
 use mamparo_ledger::{Error, Message, Result, Timer, Tx};
 
 use super::store::{self, Stored};
@@ -27,7 +27,9 @@ impl Sagas {
         let mut stored = Stored { state, trace, wake: None };
         self.step(tx, definition, &mut stored, Input::Start).await?;
         set_wake(tx, &mut stored).await?;
-        store::insert(tx, &stored).await
+        store::insert(tx, &stored).await?;
+        failpoint("saga.start.before-commit");
+        Ok(())
     }
 
     pub(super) async fn turn(&self, tx: &mut Tx<'_>, mut stored: Stored, input: Input) -> Result<Taken> {
@@ -39,6 +41,7 @@ impl Sagas {
         }
         set_wake(tx, &mut stored).await?;
         store::update(tx, &stored, before).await?;
+        failpoint("saga.turn.before-commit");
         Ok(Taken::Now(stored.state.status))
     }
 
@@ -60,7 +63,9 @@ impl Sagas {
         }
         stored.wake = None;
         set_wake(tx, &mut stored).await?;
-        store::update(tx, &stored, before).await
+        store::update(tx, &stored, before).await?;
+        failpoint("saga.wake.before-commit");
+        Ok(())
     }
 
     /// One transition and everything that follows from it, but for storing the state.

@@ -1,0 +1,1 @@
+//! The whole, seen from outside; everything is in the tests.
