@@ -143,6 +143,10 @@ impl Engine for Sqlite {
     }
 
     fn query(&self, sql: Arc<str>, params: Vec<Value>) -> BoxFuture<'_, Result<Rows, ReadError>> {
+        if !row::is_allowed(&sql) {
+            let message = "a query may not begin or end transactions, nor change the connection".to_owned();
+            return Box::pin(std::future::ready(Err(ReadError::Sql { sql: sql.to_string(), message })));
+        }
         let statement = Arc::clone(&sql);
         Box::pin(self.readers.read(sql, move |conn| {
             let params: Vec<_> = params.iter().map(row::param).collect();

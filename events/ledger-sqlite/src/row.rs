@@ -88,10 +88,10 @@ pub(crate) fn param(value: &Value) -> Param<'_> {
     }
 }
 
-/// Whether a statement is one that a unit of work may run: those that begin or end a transaction, or change the
-/// connection that all units share, are not.
+/// Whether a statement is one that a caller may run: those that begin or end a transaction, or change the
+/// connection that all callers share, are not.
 pub(crate) fn is_allowed(sql: &str) -> bool {
-    const REFUSED: [&str; 11] = [
+    const REFUSED: [&str; 10] = [
         "begin",
         "commit",
         "end",
@@ -102,7 +102,6 @@ pub(crate) fn is_allowed(sql: &str) -> bool {
         "detach",
         "pragma",
         "vacuum",
-        "explain",
     ];
     let word: String = skip_blank(sql)
         .chars()
