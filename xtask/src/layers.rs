@@ -27,8 +27,14 @@ const TABLE: &[Row] = &[
     Row { room: "control/config", sees: &["base/*"], never: &[] },
     // shows and moves what a process with a ledger keeps
     Row { room: "control/admin", sees: &["base/*", "events/*"], never: &[] },
+    // how the shop's services speak HTTP, to their callers and to each other
+    Row { room: "shop/http", sees: &["base/*", "calls/policy", "events/ledger"], never: &[] },
     // an application: what a user's service would use, and no other service of the shop
-    Row { room: "shop/*", sees: &["base/*", "calls/policy", "calls/cache", "events/*"], never: &[] },
+    Row {
+        room: "shop/*",
+        sees: &["base/*", "calls/policy", "calls/cache", "events/*", "shop/http"],
+        never: &[],
+    },
     // the place where everything is put together
     Row {
         room: "node",
@@ -111,6 +117,8 @@ mod tests {
             ("shop/orders", Kind::Normal, "calls/policy", true),
             ("shop/orders", Kind::Normal, "calls/proxy", false),
             ("shop/orders", Kind::Normal, "shop/payments", false),
+            ("shop/orders", Kind::Normal, "shop/http", true),
+            ("shop/http", Kind::Normal, "events/saga", false),
             ("node", Kind::Normal, "shop/orders", true),
             ("node", Kind::Normal, "proof/conformance", false),
             ("node", Kind::Dev, "proof/conformance", true),
