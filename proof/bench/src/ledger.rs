@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mamparo_context::{Clock, Context};
+use mamparo_hub::{Hub, QueueOptions, TopicOptions};
 use mamparo_ledger::{Expected, Ledger, Message, Migration, Migrations, NewEvent, StreamName, params};
 use mamparo_ledger_sqlite::Options;
+use mamparo_relay::{QueuePublisher, Relay};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
@@ -33,17 +35,18 @@ pub(crate) fn bench(plan: &Plan) -> Report {
     );
     report.condition("rounds", plan.rounds);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (mut many, mut one) = (Vec::new(), Vec::new());
+    let (mut many, mut one, mut relayed) = (Vec::new(), Vec::new(), Vec::new());
     let mut p99 = Vec::new();
     for round in 0..plan.rounds {
         let folder = plan.folder.join(round.to_string());
         let bare = bare(&folder, CALLERS, plan.seconds).per_second;
-        let own = units(&runtime, &folder.join("64.db"), CALLERS, plan.seconds);
+        let own = units(&runtime, &folder.join("64.db"), CALLERS, plan.seconds, false);
         p99.push(own.latency.value_at_quantile(0.99) as f64 / 1000.0);
         many.push((own.per_second, bare));
         let bare = self::bare(&folder, 1, plan.seconds).per_second;
-        let own = units(&runtime, &folder.join("1.db"), 1, plan.seconds);
+        let own = units(&runtime, &folder.join("1.db"), 1, plan.seconds, false);
         one.push((own.per_second, bare));
+        relayed.push(units(&runtime, &folder.join("relayed.db"), CALLERS, plan.seconds, true).per_second);
     }
     let figure = |what: &str, peer: &str, pairs: &[(f64, f64)]| {
         let of = |pick: fn(&(f64, f64)) -> f64| median(pairs.iter().map(pick).collect());
@@ -56,6 +59,8 @@ pub(crate) fn bench(plan: &Plan) -> Report {
     let grouped = figure("units of work, 64 callers, relay off", "bare rusqlite loop, groups of 64", &many);
     report.push(grouped.target(Target::AtLeast(20_000.0)).target(Target::RatioAtLeast(0.6)));
     report.push(Figure::new("  p99", median(p99), "ms").target(Target::AtMost(20.0)));
+    let what = "units of work, 64 callers, relay to the hub on";
+    report.push(Figure::new(what, median(relayed), "1/s").target(Target::AtLeast(12_000.0)));
     let single = figure("units of work, 1 caller", "bare rusqlite loop, one by one", &one);
     report.push(single.target(Target::RatioAtLeast(0.8)));
     let read = reading(&runtime, &plan.folder.join("0/64.db"), plan.seconds);
@@ -113,10 +118,13 @@ fn open(path: &Path) -> Ledger {
     Options::new(path).open().unwrap()
 }
 
-/// Callers in a closed loop, each with a row and a stream of its own.
-fn units(runtime: &Runtime, path: &Path, callers: usize, seconds: Duration) -> Rate {
+/// Callers in a closed loop, each with a row and a stream of its own; with `relay` their messages are carried into
+/// a queue of a hub in the same process, on a file of its own, and the time until the last of them has arrived
+/// counts too.
+fn units(runtime: &Runtime, path: &Path, callers: usize, seconds: Duration, relay: bool) -> Rate {
     let ledger = open(path);
     runtime.block_on(async {
+        let carried = if relay { Some(carry(&ledger, &path.with_extension("hub.db")).await) } else { None };
         ledger.migrate(STOCK).await.unwrap();
         let lay_in = async move |tx: &mut mamparo_ledger::Tx<'_>| {
             for number in 0..callers {
@@ -137,10 +145,25 @@ fn units(runtime: &Runtime, path: &Path, callers: usize, seconds: Duration) -> R
         for task in tasks {
             latency.add(task.await.unwrap()).unwrap();
         }
+        if let Some(mut sent) = carried {
+            sent.wait_for(|status| status.sent >= latency.len()).await.unwrap();
+        }
         let per_second = latency.len() as f64 / (clock.now() - start).as_secs_f64();
         ledger.close().await;
         Rate { per_second, latency }
     })
+}
+
+/// Starts a relay into a hub; it ends with the runtime.
+async fn carry(ledger: &Ledger, path: &Path) -> tokio::sync::watch::Receiver<mamparo_relay::Status> {
+    let options = QueueOptions { capacity_messages: 100_000_000, ..QueueOptions::default() };
+    let topics = vec![TopicOptions::queue("stock.reserved", options)];
+    let hub = Hub::open(open(path), topics).await.unwrap();
+    let publisher = Arc::new(QueuePublisher::new(Arc::new(hub)).unwrap());
+    let relay = Relay::new(ledger.clone(), publisher, Default::default());
+    let status = relay.status();
+    tokio::spawn(relay.run(std::future::pending()));
+    status
 }
 
 async fn caller(ledger: Ledger, number: usize, is_over: Arc<AtomicBool>) -> hdrhistogram::Histogram<u64> {
