@@ -1,0 +1,332 @@
+//! The socket as the HTTP parser sees it: heads reach it only whole and only when [`Scanner`] let them in. A head
+//! that is refused is replaced by a small request of our own, in its place in the order of the connection, so
+//! that it is answered like any other, after those before it; nothing behind it is read.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use mamparo_context::Clock;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::scan::{Bounds, Fed, Refusal, Scanner};
+use crate::limits::Limits;
+
+/// What stands in for a request that was refused.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// What the socket, the requests on it and the keeper of the connection know of each other.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    /// Requests that reached the parser.
+    begun: Cell<u64>,
+    /// Requests that are answered, body and all.
+    ended: Cell<u64>,
+    /// The number of the request that stands in for a refused one, and why.
+    refusal: Cell<Option<(u64, Refusal)>>,
+    /// Whether a chunk of the body that is being read was malformed.
+    broken_body: Cell<bool>,
+    /// Since when the connection waits for what it waits for.
+    since: Cell<Instant>,
+    /// Since when a head is there in part.
+    head_since: Cell<Option<Instant>>,
+    /// Since when the client takes no bytes.
+    stalled_since: Cell<Option<Instant>>,
+    /// Set when the head did not come in time.
+    head_is_late: Cell<bool>,
+    /// Set when one of the times above may end sooner than the keeper of the connection expects.
+    sooner: Cell<bool>,
+}
+
+/// What a connection waits for, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The first request.
+    First(Instant),
+    /// The next request.
+    Next(Instant),
+    /// The rest of a head.
+    Head(Instant),
+    /// The client, to take bytes.
+    Client(Instant),
+    /// An answer, or a body.
+    Work,
+}
+
+impl Wire {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            begun: Cell::new(0),
+            ended: Cell::new(0),
+            refusal: Cell::new(None),
+            broken_body: Cell::new(false),
+            since: Cell::new(now),
+            head_since: Cell::new(None),
+            stalled_since: Cell::new(None),
+            head_is_late: Cell::new(false),
+            sooner: Cell::new(false),
+        }
+    }
+
+    /// A request has arrived at the service: why it is refused, if it stands in for one that is.
+    pub(crate) fn begin(&self) -> Option<Refusal> {
+        let number = self.begun.get() + 1;
+        self.begun.set(number);
+        self.refusal.get().filter(|(at, _)| *at == number).map(|(_, refusal)| refusal)
+    }
+
+    /// A request is answered, body and all.
+    pub(crate) fn end(&self, now: Instant) {
+        self.ended.set(self.ended.get() + 1);
+        self.since.set(now);
+        if self.head_since.get().is_some() {
+            // A pipelined head was there in part: from now on it is what is waited for.
+            self.head_since.set(Some(now));
+            self.sooner.set(true);
+        }
+    }
+
+    pub(crate) fn body_is_broken(&self) -> bool {
+        self.broken_body.get()
+    }
+
+    pub(crate) fn waiting(&self) -> Waiting {
+        if let Some(since) = self.stalled_since.get() {
+            Waiting::Client(since)
+        } else if self.begun.get() > self.ended.get() {
+            Waiting::Work
+        } else if let Some(since) = self.head_since.get() {
+            Waiting::Head(since)
+        } else if self.begun.get() == 0 {
+            Waiting::First(self.since.get())
+        } else {
+            Waiting::Next(self.since.get())
+        }
+    }
+
+    /// The head that is there in part is given up: the next read answers so.
+    pub(crate) fn head_is_late(&self) {
+        self.head_is_late.set(true);
+    }
+
+    /// Whether a wait has begun that may end sooner than those before; asked once.
+    pub(crate) fn take_sooner(&self) -> bool {
+        self.sooner.replace(false)
+    }
+}
+
+/// A socket whose heads are looked at before the parser sees them.
+pub(crate) struct WireIo<S> {
+    socket: S,
+    scanner: Scanner,
+    wire: std::rc::Rc<Wire>,
+    clock: Clock,
+    /// The beginning of a head that is not whole yet.
+    held: Vec<u8>,
+    /// Bytes that may go on, from `ready_at` on.
+    ready: Vec<u8>,
+    ready_at: usize,
+    closed: Closed,
+    linger: Linger,
+}
+
+/// Whether something was refused, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    Not,
+    InHead,
+    InBody,
+}
+
+#[derive(Debug)]
+struct Linger {
+    time: std::time::Duration,
+    bytes: usize,
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> WireIo<S> {
+    pub(crate) fn new(socket: S, limits: &Limits, wire: std::rc::Rc<Wire>, clock: Clock) -> Self {
+        let bounds = Bounds {
+            header_bytes: limits.header_bytes,
+            header_count: limits.header_count,
+            uri_bytes: limits.uri_bytes,
+        };
+        Self {
+            socket,
+            scanner: Scanner::new(bounds),
+            wire,
+            clock,
+            held: Vec::new(),
+            ready: Vec::new(),
+            ready_at: 0,
+            closed: Closed::Not,
+            linger: Linger { time: limits.linger_time, bytes: limits.linger_bytes, until: None },
+        }
+    }
+
+    /// Hands out bytes that may go on: whether there were any.
+    fn hand_out(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let rest = &self.ready[self.ready_at..];
+        if rest.is_empty() {
+            return false;
+        }
+        let count = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..count]);
+        self.ready_at += count;
+        if self.ready_at == self.ready.len() {
+            self.ready = Vec::new();
+            self.ready_at = 0;
+        }
+        true
+    }
+
+    /// Nothing more is read; what was refused is replaced by a request that says so.
+    fn refuse(&mut self, refusal: Refusal, in_head: bool) {
+        self.closed = if in_head { Closed::InHead } else { Closed::InBody };
+        self.held = Vec::new();
+        self.wire.head_since.set(None);
+        if in_head {
+            self.wire.refusal.set(Some((self.scanner.heads() + 1, refusal)));
+            self.ready.extend_from_slice(STAND_IN);
+        } else {
+            self.wire.broken_body.set(true);
+        }
+    }
+
+    /// Looks at the bytes that were just read into `buf`, from `before` on: whether any may go on.
+    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
+        if self.held.is_empty() {
+            let read = &buf.filled()[before..];
+            let Fed { passed, refused } = self.scanner.feed(read);
+            if passed < read.len() && refused.is_none() {
+                self.held.extend_from_slice(&read[passed..]);
+                self.hold();
+            }
+            buf.set_filled(before + passed);
+            if let Some(refusal) = refused {
+                self.refuse(refusal, self.scanner.in_head());
+            }
+            passed > 0
+        } else {
+            self.held.extend_from_slice(&buf.filled()[before..]);
+            buf.set_filled(before);
+            let Fed { passed, refused } = self.scanner.feed(&self.held);
+            if passed > 0 {
+                let rest = self.held.split_off(passed);
+                self.ready = std::mem::replace(&mut self.held, rest);
+                self.wire.head_since.set(None);
+                if !self.held.is_empty() {
+                    self.hold();
+                }
+            }
+            if let Some(refusal) = refused {
+                self.refuse(refusal, self.scanner.in_head());
+            }
+            self.hand_out(buf)
+        }
+    }
+
+    fn hold(&self) {
+        self.wire.head_since.set(Some(self.clock.now()));
+        self.wire.sooner.set(true);
+    }
+
+    /// Notes whether the client took bytes.
+    fn note_write<T>(&self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_ready() {
+            if self.wire.stalled_since.get().is_some() {
+                self.wire.stalled_since.set(None);
+            }
+        } else if self.wire.stalled_since.get().is_none() {
+            self.wire.stalled_since.set(Some(self.clock.now()));
+            self.wire.sooner.set(true);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WireIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if this.hand_out(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            match this.closed {
+                Closed::Not => {}
+                // The end of the stream would have the parser give up before the stand-in is answered; its answer
+                // closes the connection.
+                Closed::InHead => return Poll::Pending,
+                Closed::InBody => return Poll::Ready(Ok(())),
+            }
+            if this.wire.head_is_late.get() {
+                this.refuse(Refusal::HeaderTimeout, true);
+                continue;
+            }
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+            if buf.filled().len() == before || this.look(buf, before) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.note_write(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.note_write(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    /// Ends what we send; where the client may still be sending, reads on for a while: closing a socket with
+    /// unread bytes resets it, and a reset can destroy the answer before the client has read it.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        if this.scanner.in_head() && this.closed == Closed::Not {
+            return Poll::Ready(Ok(()));
+        }
+        let time = this.linger.time;
+        let until = this.linger.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        let mut sink = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut sink);
+            match Pin::new(&mut this.socket).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    let read = buf.filled().len();
+                    if read >= this.linger.bytes {
+                        return Poll::Ready(Ok(()));
+                    }
+                    this.linger.bytes -= read;
+                }
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return until.as_mut().poll(cx).map(Ok),
+            }
+        }
+    }
+}

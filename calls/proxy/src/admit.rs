@@ -1,0 +1,139 @@
+//! Third stop: may it go now. Every request gets a deadline, which a client may shorten, a place in a trace, and
+//! a bound for its body.
+
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use mamparo_context::{Random, TraceContext, TraceId, http as context};
+
+use crate::limits::{Limits, after};
+use crate::problem::Problem;
+use crate::route::Settings;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static(context::TIMEOUT);
+
+/// The moment by which the answer must be whole: what the route allows, or less where the client asks for less.
+pub(crate) fn deadline(
+    headers: &HeaderMap,
+    settings: &Settings,
+    started: Instant,
+) -> Result<Instant, Problem> {
+    let malformed =
+        Problem::Header { name: context::TIMEOUT, expected: "a whole number of milliseconds from 1 on" };
+    let mut values = headers.get_all(TIMEOUT).iter();
+    let time = match (values.next(), values.next()) {
+        (None, _) => settings.request_timeout,
+        (Some(value), None) => {
+            let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let millis = millis.filter(|millis| *millis > 0).ok_or(malformed)?;
+            settings.request_timeout.min(Duration::from_millis(millis))
+        }
+        _ => return Err(malformed),
+    };
+    Ok(after(started, time))
+}
+
+/// Writes what is left of the deadline.
+pub(crate) fn write_remaining(headers: &mut HeaderMap, deadline: Instant, now: Instant) {
+    let left = deadline.saturating_duration_since(now).as_millis().max(1);
+    headers.insert(TIMEOUT, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));
+}
+
+/// The trace that the request brought, if it brought one.
+pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
+}
+
+/// Continues the trace of the request one span further down, or begins one.
+pub(crate) fn write_trace(headers: &mut HeaderMap, trace: &TraceContext, is_new: bool, random: &Random) {
+    if is_new {
+        headers.remove(TRACESTATE);
+        headers.insert(TRACEPARENT, traceparent(trace));
+    } else {
+        headers.insert(TRACEPARENT, traceparent(&trace.child(random)));
+    }
+}
+
+/// `00-<trace>-<span>-<flags>`, without a formatter: it is written for every request.
+fn traceparent(trace: &TraceContext) -> HeaderValue {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    write_hex(trace.trace_id().as_bytes(), &mut text[3..35]);
+    write_hex(trace.span_id().as_bytes(), &mut text[36..52]);
+    text[54] = b'0' + u8::from(trace.is_sampled());
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A trace id as text.
+pub(crate) fn hex(id: TraceId) -> [u8; 32] {
+    let mut text = [0; 32];
+    write_hex(id.as_bytes(), &mut text);
+    text
+}
+
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+/// How many bytes of body the request may send; one that announces more is refused before its first byte.
+pub(crate) fn body_bound(body: &Incoming, settings: &Settings, limits: &Limits) -> Result<u64, Problem> {
+    let bound = settings.body_bytes.unwrap_or(limits.body_bytes);
+    if body.size_hint().lower() > bound { Err(Problem::BodyTooLarge) } else { Ok(bound) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mamparo_context::Clock;
+
+    #[test]
+    fn a_client_shortens_its_deadline_and_never_extends_it() {
+        let settings = Settings { request_timeout: Duration::from_secs(2), ..Settings::default() };
+        let start = Clock::manual().0.now();
+        let ask = |values: &[&'static str]| {
+            let lines = values.iter().map(|value| (TIMEOUT, HeaderValue::from_static(value)));
+            deadline(&lines.collect(), &settings, start).map(|at| (at - start).as_millis()).ok()
+        };
+        assert_eq!(ask(&[]), Some(2000));
+        assert_eq!(ask(&["50"]), Some(50));
+        assert_eq!(ask(&["9000"]), Some(2000));
+        let endless = Settings { request_timeout: Duration::MAX, ..Settings::default() };
+        assert!(deadline(&HeaderMap::new(), &endless, start).is_ok());
+        for bad in [&["0"][..], &["-1"], &["x"], &[""], &["1", "2"]] {
+            assert_eq!(ask(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_written_and_is_never_zero() {
+        let mut headers = HeaderMap::new();
+        let start = Clock::manual().0.now();
+        write_remaining(&mut headers, start + Duration::from_millis(70), start + Duration::from_millis(20));
+        assert_eq!(headers[TIMEOUT], "50");
+        write_remaining(&mut headers, start, start + Duration::from_secs(1));
+        assert_eq!(headers[TIMEOUT], "1");
+    }
+
+    #[test]
+    fn a_trace_is_written_as_the_standard_says() {
+        let random = Random::seeded(5);
+        let trace = TraceContext::root(&random, true);
+        let mut headers = HeaderMap::new();
+        write_trace(&mut headers, &trace, true, &random);
+        assert_eq!(headers[TRACEPARENT], trace.to_string());
+        let own = trace_of(&headers).unwrap();
+        assert_eq!(own, trace);
+        write_trace(&mut headers, &own, false, &random);
+        let child = trace_of(&headers).unwrap();
+        assert_eq!(child.trace_id(), trace.trace_id());
+        assert_ne!(child.span_id(), trace.span_id());
+        assert_eq!(hex(trace.trace_id()), trace.trace_id().to_string().as_bytes());
+    }
+}

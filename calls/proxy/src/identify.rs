@@ -1,0 +1,48 @@
+//! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and
+//! everything that a client claims about itself or about hops before it is replaced by what is known here.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::accept::Peer;
+use crate::limits::REQUEST_ID_BYTES;
+use crate::problem::Problem;
+use crate::route::Access;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const PRINCIPAL: HeaderName = HeaderName::from_static("mamparo-principal");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Whether a request may pass without an identity.
+pub(crate) fn check(access: Access) -> Result<(), Problem> {
+    match access {
+        Access::Public => Ok(()),
+        Access::Identified => Err(Problem::IdentityRequired),
+    }
+}
+
+/// Replaces what the client claims. Connection headers have been stripped before, so that nobody can have these
+/// removed by naming them.
+pub(crate) fn replace_claims(headers: &mut HeaderMap, peer: &Peer) {
+    headers.remove(PRINCIPAL);
+    headers.remove(header::FORWARDED);
+    headers.remove(X_REAL_IP);
+    headers.remove(X_FORWARDED_PORT);
+    headers.insert(X_FORWARDED_FOR, peer.address.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    if let Some(host) = headers.get(header::HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// The id under which the client knows the request, if it brought one that can be carried on.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(X_REQUEST_ID).iter();
+    let id = values.next()?;
+    let good =
+        !id.is_empty() && id.len() <= REQUEST_ID_BYTES && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    (good && values.next().is_none()).then(|| id.clone())
+}

@@ -1,0 +1,88 @@
+//! Everything here is bounded, and these are the bounds.
+
+use std::time::{Duration, Instant};
+
+/// The bounds of a proxy. [`Limits::default`] suits a gateway in front of small JSON services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that one worker serves at the same time; the next one is answered 503 and closed.
+    pub connections_per_worker: usize,
+    /// Request line and header lines together, in bytes; above it 431.
+    pub header_bytes: usize,
+    /// Header lines of one request; above it 431.
+    pub header_count: usize,
+    /// Request target, in bytes; above it 414.
+    pub uri_bytes: usize,
+    /// Body of a request, in bytes, where its route does not say otherwise; above it 413.
+    pub body_bytes: u64,
+    /// From the first byte of a request to the end of its header, and from accepting a connection to its first
+    /// byte; above it 408, or the connection is closed where nothing was asked yet.
+    pub header_time: Duration,
+    /// How long a body may stand still, in either direction, before it is given up.
+    pub body_idle: Duration,
+    /// How long a client's connection may rest between two requests.
+    pub idle_time: Duration,
+    /// How long a connection that is closed under a client which still sends is read empty, so that the client
+    /// sees the answer and no reset.
+    pub linger_time: Duration,
+    /// How many bytes are read, at most, while lingering.
+    pub linger_bytes: usize,
+    /// How long connecting to an endpoint may take.
+    pub connect_time: Duration,
+    /// Idle connections kept per endpoint and worker.
+    pub pool_idle_count: usize,
+    /// How long an idle connection to an endpoint is kept. It must be shorter than the idle time of the
+    /// endpoint's own server, else requests meet connections that are just being closed.
+    pub pool_idle_time: Duration,
+    /// How old a connection to an endpoint may be when it is given another request.
+    pub pool_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_worker: 4096,
+            header_bytes: 64 * 1024,
+            header_count: 100,
+            uri_bytes: 8 * 1024,
+            body_bytes: 8 * 1024 * 1024,
+            header_time: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            idle_time: Duration::from_secs(75),
+            linger_time: Duration::from_secs(2),
+            linger_bytes: 16 * 1024 * 1024,
+            connect_time: Duration::from_secs(1),
+            pool_idle_count: 256,
+            pool_idle_time: Duration::from_secs(4),
+            pool_age: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Longest line that gives the size of a chunk, with its extensions, in bytes.
+pub(crate) const CHUNK_LINE_BYTES: usize = 1024;
+/// Empty lines that are passed over before a request line.
+pub(crate) const LEADING_EMPTY_LINES: usize = 4;
+/// Longest `x-request-id` that is taken over from a client, in bytes.
+pub(crate) const REQUEST_ID_BYTES: usize = 128;
+/// Tries beyond the first for a request that was proven unsent.
+pub(crate) const UNSENT_RETRIES: u32 = 2;
+/// First pause between two attempts to connect; it doubles up to [`CONNECT_PAUSE_MAX`].
+pub(crate) const CONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest pause between two attempts to connect.
+pub(crate) const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// How often idle connections to endpoints are looked through.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long accepting rests when the machine has no descriptor left.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Shortest pause between two looks at a connection on which nothing happens.
+pub(crate) const LOOK_MIN: Duration = Duration::from_millis(1);
+
+/// The moment that lies `time` after `now`, or so far away that nobody lives to see it.
+pub(crate) fn after(now: Instant, time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+    now.checked_add(time).unwrap_or(now + FAR)
+}
+
+/// Least read buffer of a connection, in bytes.
+pub(crate) const BUFFER_BYTES: usize = 64 * 1024;

@@ -1,0 +1,150 @@
+//! What is counted and timed. Labels are names of routes and services, which the configuration bounds; handles
+//! are resolved when a routing is put to work, not per request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The name under which requests are counted that no route takes.
+pub(crate) const NO_ROUTE: &str = "none";
+/// What precedes the name of a service where requests reach it by that name.
+const BY_NAME: &str = "mesh/";
+
+/// Upper bounds of the duration buckets, in seconds.
+const DURATIONS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteStatus {
+    route: Arc<str>,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfRoute {
+    route: Arc<str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfService {
+    service: Arc<str>,
+}
+
+/// The metrics of a proxy.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Family<RouteStatus, Counter>,
+    durations: Family<OfRoute, Histogram, fn() -> Histogram>,
+    connects: Family<OfService, Counter>,
+    connect_failures: Family<OfService, Counter>,
+    reuses: Family<OfService, Counter>,
+    retries: Family<OfService, Counter>,
+    /// Requests whose answer is not complete yet.
+    pub(crate) in_flight: Gauge,
+    /// Connections of clients.
+    pub(crate) connections: Gauge,
+    /// Connections refused because a worker had its fill.
+    pub(crate) connections_refused: Counter,
+}
+
+/// The metrics of one route.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteMetrics {
+    by_class: [Counter; 5],
+    aborted: Counter,
+    duration: Histogram,
+}
+
+/// The metrics of the connections to one service.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceMetrics {
+    pub(crate) connects: Counter,
+    pub(crate) connect_failures: Counter,
+    pub(crate) reuses: Counter,
+    pub(crate) retries: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            connects: Family::default(),
+            connect_failures: Family::default(),
+            reuses: Family::default(),
+            retries: Family::default(),
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Names the metrics in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("mamparo_proxy");
+        let requests = "Requests answered, by route and class of status";
+        registry.register("requests", requests, self.requests.clone());
+        let durations = "From the header of a request to the end of its answer";
+        registry.register_with_unit("request_duration", durations, Unit::Seconds, self.durations.clone());
+        let in_flight = "Requests whose answer is not complete";
+        registry.register("requests_in_flight", in_flight, self.in_flight.clone());
+        registry.register("connections", "Connections of clients", self.connections.clone());
+        let refused = "Connections refused because a worker had its fill";
+        registry.register("connections_refused", refused, self.connections_refused.clone());
+        let connects = "Connections opened to a service";
+        registry.register("service_connects", connects, self.connects.clone());
+        let failures = "Connections to a service that could not be opened";
+        registry.register("service_connect_failures", failures, self.connect_failures.clone());
+        let reuses = "Requests sent on a connection that was open";
+        registry.register("service_reuses", reuses, self.reuses.clone());
+        let retries = "Requests sent again, being proven unsent";
+        registry.register("service_retries", retries, self.retries.clone());
+    }
+
+    pub(crate) fn route(&self, route: &Arc<str>) -> RouteMetrics {
+        let counter =
+            |status| self.requests.get_or_create_owned(&RouteStatus { route: Arc::clone(route), status });
+        RouteMetrics {
+            by_class: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
+            aborted: counter("aborted"),
+            duration: self.durations.get_or_create_owned(&OfRoute { route: Arc::clone(route) }),
+        }
+    }
+
+    /// The metrics of requests that reach `service` by its name.
+    pub(crate) fn by_name(&self, service: &str) -> (Arc<str>, RouteMetrics) {
+        let name: Arc<str> = format!("{BY_NAME}{service}").into();
+        let metrics = self.route(&name);
+        (name, metrics)
+    }
+
+    pub(crate) fn service(&self, service: &Arc<str>) -> ServiceMetrics {
+        let of = OfService { service: Arc::clone(service) };
+        ServiceMetrics {
+            connects: self.connects.get_or_create_owned(&of),
+            connect_failures: self.connect_failures.get_or_create_owned(&of),
+            reuses: self.reuses.get_or_create_owned(&of),
+            retries: self.retries.get_or_create_owned(&of),
+        }
+    }
+}
+
+impl RouteMetrics {
+    /// A request came to its end. `aborted` says that its answer did not reach the client whole.
+    pub(crate) fn record(&self, status: u16, aborted: bool, took: Duration) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        match self.by_class.get(class) {
+            Some(counter) if !aborted => counter.inc(),
+            _ => self.aborted.inc(),
+        };
+        self.duration.observe(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,148 @@
+//! A proxy from the outside: started, given another routing, drained. Each worker is a thread with a runtime of
+//! its own; they share the sockets they accept from and the routing they read, nothing else.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use std::{io, net, thread};
+
+use arc_swap::ArcSwap;
+use mamparo_context::{Clock, Random};
+use tokio::sync::{oneshot, watch};
+
+use crate::limits::after;
+use crate::metrics::Metrics;
+use crate::options::{Door, Listener, Options};
+use crate::route::Routing;
+use crate::worker::{self, Snapshot};
+
+/// A proxy that serves. Dropped, it stops at once; [`Proxy::drain`] stops it gently.
+#[derive(Debug)]
+pub struct Proxy {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    stop: watch::Sender<Option<Instant>>,
+    workers: Vec<oneshot::Receiver<usize>>,
+}
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be made ready.
+    #[error("a listening socket cannot be used")]
+    Socket(#[source] io::Error),
+    /// A worker could not be started.
+    #[error("a worker cannot be started")]
+    Worker(#[source] io::Error),
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still at work at the deadline, and were cut.
+    pub cut: usize,
+}
+
+impl Proxy {
+    /// Starts serving on `listeners`.
+    ///
+    /// # Errors
+    /// A socket cannot be used, or a thread cannot be started; nothing keeps running then.
+    pub fn start(
+        options: Options,
+        listeners: Vec<Listener>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
+        let first = Snapshot::new(options.routing.clone(), &metrics);
+        let snapshot = Arc::new(ArcSwap::from_pointee(first));
+        let (stop, stopped) = watch::channel(None);
+        let mut proxy = Self { snapshot, metrics, clock: options.clock.clone(), stop, workers: Vec::new() };
+        for listener in &listeners {
+            listener.socket.set_nonblocking(true).map_err(StartError::Socket)?;
+        }
+        for number in 0..options.workers.get() {
+            let sockets = listeners
+                .iter()
+                .map(|listener| Ok((listener.socket.try_clone()?, listener.door)))
+                .collect::<io::Result<Vec<_>>>()
+                .map_err(StartError::Socket)?;
+            let worker = proxy.spawn(number, &options, sockets, stopped.clone())?;
+            proxy.workers.push(worker);
+        }
+        Ok(proxy)
+    }
+
+    fn spawn(
+        &self,
+        number: usize,
+        options: &Options,
+        sockets: Vec<(net::TcpListener, Door)>,
+        stopped: watch::Receiver<Option<Instant>>,
+    ) -> Result<oneshot::Receiver<usize>, StartError> {
+        let (done, worker) = oneshot::channel();
+        let start = worker::Start {
+            limits: options.limits.clone(),
+            clock: options.clock.clone(),
+            random: Random::seeded(options.random.next_u64()),
+            metrics: Arc::clone(&self.metrics),
+            snapshot: Arc::clone(&self.snapshot),
+            sockets,
+            stopped,
+        };
+        let (ready, readiness) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name(format!("proxy-{number}"))
+            .spawn(move || {
+                let cut = worker::run(start, &ready);
+                // Nobody listens where the proxy was dropped.
+                let _ = done.send(cut);
+            })
+            .map_err(StartError::Worker)?;
+        match readiness.recv() {
+            Ok(Ok(())) => Ok(worker),
+            Ok(Err(error)) => Err(StartError::Worker(error)),
+            Err(_) => Err(StartError::Worker(io::Error::other("it ended before it served"))),
+        }
+    }
+
+    /// Puts another routing in place. Requests that are under way finish under the one they began with.
+    pub fn reconfigure(&self, routing: Routing) {
+        self.snapshot.store(Arc::new(Snapshot::new(routing, &self.metrics)));
+    }
+
+    /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
+    /// come back find the new ones.
+    pub fn set_endpoints(&self, name: &str, endpoints: &[SocketAddr]) -> bool {
+        let mut known = true;
+        self.snapshot.rcu(|current| match current.routing.with_endpoints(name, endpoints.to_vec()) {
+            Some(routing) => Arc::new(Snapshot::new(routing, &self.metrics)),
+            None => {
+                known = false;
+                Arc::clone(current)
+            }
+        });
+        known
+    }
+
+    /// Stops gently: accepts nothing new, closes idle connections, says `connection: close` in the answers that
+    /// are under way and waits for them, at most for `time`; what is still at work then is cut.
+    ///
+    /// Cancel safe: the drain goes on when this future is dropped.
+    pub async fn drain(mut self, time: Duration) -> Drained {
+        let workers = std::mem::take(&mut self.workers);
+        self.stop.send_replace(Some(after(self.clock.now(), time)));
+        let mut cut = 0;
+        for worker in workers {
+            cut += worker.await.unwrap_or(0);
+        }
+        Drained { cut }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(now).is_none());
+    }
+}

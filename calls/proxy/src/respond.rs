@@ -1,0 +1,74 @@
+//! Last stop: the answer streams to the client, and when it has ended, or broken off, one line in the access log
+//! says what became of the request.
+
+mod body;
+mod ticket;
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::hop_by_hop;
+use crate::identify::X_REQUEST_ID;
+use crate::pool::Lease;
+use crate::problem::Problem;
+use crate::route::Answer;
+pub(crate) use body::Body;
+pub(crate) use ticket::{Taken, Ticket};
+
+/// Passes on the answer of a service.
+pub(crate) fn service(
+    mut ticket: Ticket,
+    answer: Response<Incoming>,
+    lease: Lease,
+    deadline: Instant,
+) -> Response<Body> {
+    let (mut parts, incoming) = answer.into_parts();
+    if hop_by_hop::strip(&mut parts.headers).chunked {
+        // Where both were said, this is the one that is not true.
+        parts.headers.remove(header::CONTENT_LENGTH);
+    } else if let Some(length) = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream()) {
+        one_length(&mut parts.headers, length);
+    }
+    parts.version = Version::HTTP_11;
+    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    ticket.answered(parts.status);
+    Response::from_parts(parts, Body::service(incoming, lease, deadline, ticket))
+}
+
+/// Gives an answer that the configuration holds.
+pub(crate) fn own(mut ticket: Ticket, answer: &Answer) -> Response<Body> {
+    let mut response = Response::new(answer.body.clone());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers.clone();
+    ticket.answered(answer.status);
+    finish(ticket, response)
+}
+
+/// Tells the client why there is no other answer.
+pub(crate) fn problem(mut ticket: Ticket, problem: Problem, allow: Option<HeaderValue>) -> Response<Body> {
+    let trace = ticket.trace_text();
+    let response = problem.response(std::str::from_utf8(&trace).unwrap_or_default(), allow);
+    ticket.answered(response.status());
+    ticket.failed(problem.code());
+    finish(ticket, response)
+}
+
+/// Says the length once, where a service said it several times over.
+fn one_length(headers: &mut HeaderMap, length: u64) {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = lines.next().is_some_and(|line| line.as_bytes().contains(&b','));
+    if first || lines.next().is_some() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+fn finish(ticket: Ticket, response: Response<Bytes>) -> Response<Body> {
+    let (mut parts, bytes) = response.into_parts();
+    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    Response::from_parts(parts, Body::own(bytes, ticket))
+}

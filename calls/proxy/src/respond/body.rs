@@ -1,0 +1,159 @@
+//! The body of an answer on its way to the client: passed on frame by frame, only as fast as the client takes it,
+//! and not beyond the deadline.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::Ticket;
+use crate::limits::after;
+use crate::pool::Lease;
+
+/// The body of an answer.
+pub(crate) struct Body {
+    content: Content,
+    ticket: Ticket,
+}
+
+enum Content {
+    Own(Option<Bytes>),
+    Service(Stream),
+}
+
+struct Stream {
+    incoming: Incoming,
+    /// The connection that the answer occupies, until it has been read whole.
+    lease: Option<Lease>,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether bytes came since the timer was set.
+    moved: bool,
+}
+
+/// Why the body of an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokenOff {
+    #[error("the service broke off its answer")]
+    Service(#[source] hyper::Error),
+    #[error("the answer stood still, or the deadline passed")]
+    Late,
+}
+
+impl Body {
+    /// A body that is at hand.
+    pub(crate) fn own(bytes: Bytes, mut ticket: Ticket) -> Self {
+        ticket.completes();
+        Self { content: Content::Own((!bytes.is_empty()).then_some(bytes)), ticket }
+    }
+
+    /// The body that a service sends.
+    pub(crate) fn service(incoming: Incoming, lease: Lease, deadline: Instant, ticket: Ticket) -> Self {
+        let stream = Stream { incoming, lease: Some(lease), deadline, timer: None, moved: false };
+        let mut body = Self { content: Content::Service(stream), ticket };
+        body.end_if_ended();
+        body
+    }
+
+    fn end_if_ended(&mut self) {
+        if matches!(&self.content, Content::Service(stream) if http_body::Body::is_end_stream(&stream.incoming))
+        {
+            self.end();
+        }
+    }
+
+    /// All of it has been read: the connection to the service is free.
+    fn end(&mut self) {
+        self.ticket.completes();
+        if let Content::Service(Stream { lease, .. }) = &mut self.content
+            && let Some(lease) = lease.take()
+        {
+            lease.give_back(self.ticket.peer().worker.clock.now());
+        }
+    }
+}
+
+impl Stream {
+    /// Nothing is there: how long that may last.
+    fn wait(&mut self, cx: &mut Context<'_>, ticket: &Ticket) -> Poll<()> {
+        let worker = &ticket.peer().worker;
+        let until = || self.deadline.min(after(worker.clock.now(), worker.limits.body_idle)).into();
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                if self.moved {
+                    timer.as_mut().reset(until());
+                }
+                timer
+            }
+            none => none.insert(Box::pin(tokio::time::sleep_until(until()))),
+        };
+        self.moved = false;
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = &mut *self;
+        let stream = match &mut this.content {
+            Content::Own(bytes) => {
+                let frame = bytes.take().map(|bytes| {
+                    this.ticket.sends(bytes.len());
+                    Ok(Frame::data(bytes))
+                });
+                return Poll::Ready(frame);
+            }
+            Content::Service(stream) => stream,
+        };
+        match Pin::new(&mut stream.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                stream.moved = true;
+                if let Some(data) = frame.data_ref() {
+                    this.ticket.sends(data.len());
+                }
+                if frame.is_trailers() {
+                    this.end()
+                } else {
+                    this.end_if_ended()
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.ticket.failed("service-broke-off");
+                Poll::Ready(Some(Err(BrokenOff::Service(error))))
+            }
+            Poll::Ready(None) => {
+                this.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => stream.wait(cx, &this.ticket).map(|()| {
+                this.ticket.failed("service-timeout");
+                Some(Err(BrokenOff::Late))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Service(stream) => http_body::Body::is_end_stream(&stream.incoming),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Service(stream) => http_body::Body::size_hint(&stream.incoming),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is known of one request from its header to the end of its answer: counted and logged once, however it
+//! ends.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::header::HeaderValue;
+use http::{Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
+use mamparo_context::TraceContext;
+
+use crate::accept::Peer;
+use crate::forward::Fate;
+use crate::metrics::{NO_ROUTE, RouteMetrics};
+use crate::worker::LocalSnapshot;
+use crate::{admit, identify};
+
+/// Status in the log of a request whose client did not wait for the answer.
+const CLIENT_GONE: u16 = 499;
+
+/// What took the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing.
+    Nothing,
+    /// The route of this number.
+    Route(usize),
+    /// The service of this number, by its name.
+    ByName(usize),
+}
+
+/// The record of one request.
+pub(crate) struct Ticket {
+    peer: Rc<Peer>,
+    pub(crate) snapshot: Rc<LocalSnapshot>,
+    pub(crate) started: Instant,
+    pub(crate) trace: TraceContext,
+    pub(crate) trace_is_new: bool,
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    taken: Taken,
+    upload: Option<Rc<Fate>>,
+    /// Nothing while there is no answer.
+    status: Option<StatusCode>,
+    code: &'static str,
+    sent: u64,
+    complete: bool,
+}
+
+impl Ticket {
+    pub(crate) fn new(peer: &Rc<Peer>, request: &Request<Incoming>) -> Self {
+        let worker = &peer.worker;
+        worker.metrics.in_flight.inc();
+        let brought = admit::trace_of(request.headers());
+        let trace_is_new = brought.is_none();
+        let trace = brought.unwrap_or_else(|| TraceContext::root(&worker.random, true));
+        let id = identify::request_id(request.headers()).unwrap_or_else(|| {
+            let text = admit::hex(trace.trace_id());
+            HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+        });
+        Self {
+            peer: Rc::clone(peer),
+            snapshot: worker.snapshot(),
+            started: worker.clock.now(),
+            trace,
+            trace_is_new,
+            id,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            taken: Taken::Nothing,
+            upload: None,
+            status: None,
+            code: "",
+            sent: 0,
+            complete: false,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> &Rc<Peer> {
+        &self.peer
+    }
+
+    pub(crate) fn request_id(&self) -> &HeaderValue {
+        &self.id
+    }
+
+    pub(crate) fn trace_text(&self) -> [u8; 32] {
+        admit::hex(self.trace.trace_id())
+    }
+
+    pub(crate) fn takes(&mut self, taken: Taken) {
+        self.taken = taken;
+    }
+
+    /// What the request said is not known: it was refused before it could be read.
+    pub(crate) fn is_unread(&mut self) {
+        self.method = Method::from_bytes(b"-").unwrap_or_default();
+        self.uri = Uri::from_static("*");
+    }
+
+    pub(crate) fn uploads(&mut self, fate: Option<Rc<Fate>>) {
+        self.upload = fate;
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn failed(&mut self, code: &'static str) {
+        self.code = code;
+    }
+
+    pub(crate) fn sends(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    pub(crate) fn completes(&mut self) {
+        self.complete = true;
+    }
+
+    /// The name of what took the request, its metrics, and the service it leads to.
+    fn taker(&self) -> (&str, &RouteMetrics, &str) {
+        let none = (NO_ROUTE, &self.snapshot.no_route, "");
+        let routing = &self.snapshot.routing;
+        let service_name = |number: usize| routing.services().get(number).map_or("", |service| &service.name);
+        match self.taken {
+            Taken::Nothing => none,
+            Taken::Route(number) => match (routing.routes().get(number), self.snapshot.routes.get(number)) {
+                (Some(route), Some(metrics)) => {
+                    (&route.name, metrics, route.service.map_or("", service_name))
+                }
+                _ => none,
+            },
+            Taken::ByName(number) => match self.snapshot.by_name.get(number) {
+                Some((name, metrics)) => (name, metrics, service_name(number)),
+                None => none,
+            },
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let worker = &self.peer.worker;
+        let now = worker.clock.now();
+        let took = now.saturating_duration_since(self.started);
+        let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
+        let aborted = !self.complete;
+        let (route, metrics, service) = self.taker();
+        metrics.record(status, aborted, took);
+        worker.metrics.in_flight.dec();
+        self.peer.wire.end(now);
+        tracing::info!(
+            target: "access",
+            method = self.method.as_str(),
+            path = self.uri.path(),
+            status,
+            sent = self.sent,
+            received = self.upload.as_ref().map_or(0, |fate| fate.bytes()),
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            route,
+            service,
+            code = self.code,
+            aborted,
+            trace = %self.trace.trace_id(),
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! Which route a request takes. Precedence as the Gateway API has it: an exact host before a wildcard (the
+//! longest first) before any host; then an exact path before the longest prefix; then a named method before any.
+
+mod find;
+mod host;
+mod path;
+mod routing;
+mod table;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+pub(crate) use find::find;
+pub use host::{Host, InvalidHost};
+pub(crate) use routing::Service;
+pub use routing::{Routing, RoutingError};
+pub(crate) use table::Found;
+
+/// Which paths a route takes. Paths are compared in their normal form: without dot segments, empty segments and
+/// needless escapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// This path only.
+    Exact(String),
+    /// This path and all below it: `/a` takes `/a`, `/a/` and `/a/b`, not `/ab`. `/` takes all.
+    Prefix(String),
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// Whoever proves an identity. Nobody can prove one yet, so that such a route answers 401.
+    Identified,
+}
+
+/// What a route leads to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The service of this name, with the prefix of the route cut off the path if `strip_prefix` says so.
+    Service {
+        /// The name of an [`Upstream`].
+        name: String,
+        /// Cuts the prefix that the route matched off the path.
+        strip_prefix: bool,
+    },
+    /// An answer of the proxy's own.
+    Answer(Answer),
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers; the length is added.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// How long a request to a service may take, and how large it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The whole request, answer included. A client may ask for less (`mamparo-timeout-ms`), never for more.
+    pub request_timeout: Duration,
+    /// From sending the request to the header of the answer.
+    pub answer_timeout: Duration,
+    /// How long connecting is tried again while no endpoint takes the connection, so that a service that is just
+    /// restarting is waited for.
+    pub connect_retry_window: Duration,
+    /// Whether a GET, HEAD or OPTIONS without a body is sent once more where the service broke off before it
+    /// answered.
+    pub repeat_safe: bool,
+    /// Body of a request, in bytes, where it is not what [`Limits`](crate::Limits) say.
+    pub body_bytes: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(15),
+            connect_retry_window: Duration::from_secs(1),
+            repeat_safe: true,
+            body_bytes: None,
+        }
+    }
+}
+
+/// A route: what it takes, who may use it, and where it leads.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// The hosts it takes; none means any.
+    pub hosts: Vec<Host>,
+    /// The paths it takes.
+    pub path: Path,
+    /// The methods it takes; none means any.
+    pub methods: Vec<Method>,
+    /// Who may use it.
+    pub access: Access,
+    /// Where it leads.
+    pub target: Target,
+    /// Its times and sizes.
+    pub settings: Settings,
+}
+
+/// A service and where its instances listen.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its name: what routes lead to, and the `<name>` of `<name>.mamparo`.
+    pub name: String,
+    /// Where its instances listen. They are taken in turn.
+    pub endpoints: Vec<SocketAddr>,
+    /// The times and sizes of requests that reach it by its name.
+    pub settings: Settings,
+}

@@ -1,0 +1,217 @@
+//! One thread that serves: what it knows, what it shares with nobody, and how it ends.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+use std::{io, net};
+
+use arc_swap::{ArcSwap, Cache};
+use mamparo_context::{Clock, Random};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_local;
+
+use crate::accept;
+use crate::limits::{Limits, SWEEP_EVERY};
+use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
+use crate::options::Door;
+use crate::pool::Pool;
+use crate::route::Routing;
+
+/// A routing and the metric handles that belong to it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) routing: Routing,
+    /// By the number of the route.
+    pub(crate) routes: Vec<RouteMetrics>,
+    /// By the number of the service: its connections, and the requests that reach it by its name.
+    pub(crate) services: Vec<ServiceMetrics>,
+    pub(crate) by_name: Vec<(Arc<str>, RouteMetrics)>,
+    pub(crate) no_route: RouteMetrics,
+}
+
+impl Snapshot {
+    pub(crate) fn new(routing: Routing, metrics: &Metrics) -> Self {
+        Self {
+            routes: routing.routes().iter().map(|route| metrics.route(&route.name)).collect(),
+            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
+            no_route: metrics.route(&NO_ROUTE.into()),
+            routing,
+        }
+    }
+}
+
+/// A snapshot as one worker holds it: its requests count their hold on it without atomics.
+#[derive(Debug)]
+pub(crate) struct LocalSnapshot(Arc<Snapshot>);
+
+impl Deref for LocalSnapshot {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) sockets: Vec<(net::TcpListener, Door)>,
+    pub(crate) stopped: watch::Receiver<Option<Instant>>,
+}
+
+/// What the requests on one worker share.
+pub(crate) struct Worker {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) drain: Drain,
+    current: RefCell<Current>,
+}
+
+struct Current {
+    cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    /// What the cache held last.
+    local: Rc<LocalSnapshot>,
+}
+
+/// How a worker comes to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Drain {
+    begun: Cell<bool>,
+    begin: Notify,
+    connections: Cell<usize>,
+    gone: Notify,
+}
+
+impl Drain {
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.get()
+    }
+
+    /// Resolves when the worker is to end.
+    pub(crate) async fn begins(&self) {
+        let notified = self.begin.notified();
+        if !self.begun.get() {
+            notified.await;
+        }
+    }
+
+    fn begin(&self) {
+        self.begun.set(true);
+        self.begin.notify_waiters();
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    pub(crate) fn connection_begins(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    pub(crate) fn connection_ends(&self) {
+        self.connections.set(self.connections.get() - 1);
+        if self.connections.get() == 0 {
+            self.gone.notify_one();
+        }
+    }
+
+    async fn connections_are_gone(&self) {
+        while self.connections.get() > 0 {
+            self.gone.notified().await;
+        }
+    }
+}
+
+impl Worker {
+    fn new(start: Start) -> Self {
+        let mut cache = Cache::new(start.snapshot);
+        let local = Rc::new(LocalSnapshot(Arc::clone(cache.load())));
+        Self {
+            pool: Rc::new(Pool::new(&start.limits)),
+            limits: start.limits,
+            clock: start.clock,
+            random: start.random,
+            metrics: start.metrics,
+            drain: Drain::default(),
+            current: RefCell::new(Current { cache, local }),
+        }
+    }
+
+    /// The routing as it is now, with its metrics.
+    pub(crate) fn snapshot(&self) -> Rc<LocalSnapshot> {
+        let mut current = self.current.borrow_mut();
+        let Current { cache, local } = &mut *current;
+        let newest = cache.load();
+        if !Arc::ptr_eq(newest, &local.0) {
+            *local = Rc::new(LocalSnapshot(Arc::clone(newest)));
+        }
+        Rc::clone(local)
+    }
+}
+
+/// Serves until it is told to stop: how many connections were cut. Says through `ready` whether it serves.
+pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(tokio::runtime::LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(start, ready)),
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            0
+        }
+    }
+}
+
+async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
+    let mut stopped = start.stopped.clone();
+    let sockets = std::mem::take(&mut start.sockets);
+    let worker = Rc::new(Worker::new(start));
+    let mut listening = Vec::with_capacity(sockets.len());
+    for (socket, door) in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(socket) => listening.push(spawn_local(accept::listen(Rc::clone(&worker), socket, door))),
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return 0;
+            }
+        }
+    }
+    let _ = ready.send(Ok(()));
+    spawn_local(sweep(Rc::clone(&worker)));
+    // An error means that the proxy is gone: stop now.
+    let deadline = match stopped.wait_for(Option::is_some).await {
+        Ok(at) => at.unwrap_or_else(|| worker.clock.now()),
+        Err(_) => worker.clock.now(),
+    };
+    worker.drain.begin();
+    let ended = async {
+        for listening in listening {
+            let _ = listening.await;
+        }
+        worker.drain.connections_are_gone().await;
+    };
+    let _ = tokio::time::timeout_at(deadline.into(), ended).await;
+    worker.drain.connections()
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        every.tick().await;
+        worker.pool.sweep(worker.clock.now());
+    }
+}

@@ -1,0 +1,14 @@
+//! The proxy against real sockets: clients and services here speak in bytes, so that they can also misbehave.
+
+#![expect(clippy::unwrap_used, reason = "the rig around the tests may fail them")]
+#![expect(clippy::disallowed_methods, reason = "real sockets live in the time of the machine")]
+
+mod bodies;
+mod curl;
+mod drain;
+mod framing;
+mod headers;
+mod limits;
+mod log;
+mod rig;
+mod services;
