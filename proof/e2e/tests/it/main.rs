@@ -1,5 +1,9 @@
 //! The whole, from outside: processes that are killed, and what they must find when they come back.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod books;
+mod crash;
 mod failpoints;
 mod journey;
+mod plan;
+mod shop;
