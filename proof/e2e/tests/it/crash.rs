@@ -91,14 +91,18 @@ fn kill(shop: &Shop, mut up: Up, seed: u64, work: &Work) -> (Up, BTreeMap<Victim
 fn prepare(shop: &Shop, seed: u64) {
     for (customer, amount) in plan::customers() {
         let path = format!("/wallets/{customer}/deposits");
-        let answer = shop.post_until_answered(&path, &format!("deposit-{seed}"), &json!({"amount": amount}));
+        let answer = shop.post_until_answered(
+            &path,
+            &format!("deposit-{seed}-{customer}"),
+            &json!({"amount": amount}),
+        );
         assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
     }
     for sku in plan::SKUS {
         let path = format!("/stock/{sku}/deliveries");
         let answer = shop.post_until_answered(
             &path,
-            &format!("delivery-{seed}"),
+            &format!("delivery-{seed}-{sku}"),
             &json!({"quantity": plan::DELIVERED}),
         );
         assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
@@ -184,10 +188,13 @@ fn nothing_that_was_acknowledged_is_lost() {
     let placed = work.placed.into_inner().unwrap();
     let ended = check(&shop, seed, &before, &placed);
     let confirmed = ended.values().flatten().count();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in placed.iter().filter_map(|placed| placed.order["reason"].as_str()) {
+        *reasons.entry(reason).or_default() += 1;
+    }
     println!(
-        "killed {killed:?}; {} orders accepted, {confirmed} confirmed, {} cancelled",
-        ended.len(),
-        ended.len() - confirmed
+        "killed {killed:?}; {} orders accepted, {confirmed} confirmed, cancelled {reasons:?}",
+        ended.len()
     );
     assert!(confirmed > 0 && confirmed < ended.len(), "the plan has orders of both kinds");
     let (took, code) = up.stop();

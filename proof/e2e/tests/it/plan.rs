@@ -52,7 +52,7 @@ pub(crate) fn order(seed: u64, number: u64) -> Value {
         .map(|line| json!({"sku": SKUS[(line + number) as usize % 3], "quantity": 1 + random.below(4)}))
         .collect();
     if random.below(8) == 0 {
-        lines.push(json!({"sku": SCARCE, "quantity": 900_000}));
+        lines.push(json!({"sku": SCARCE, "quantity": 2_000}));
     }
     json!({"customer": customer, "lines": lines})
 }
