@@ -23,9 +23,11 @@ pub const WAITING_READS_MAX: usize = 4_096;
 /// Longest time a read may take: no snapshot lives longer.
 pub const READ_TIME_MAX: Duration = Duration::from_secs(1);
 /// How much of the file readers map instead of copying it. The file never shrinks while it is open.
-pub const READ_MAP_BYTES: u64 = 256 * 1024 * 1024;
-/// Memory that each connection keeps pages in, in KiB.
-pub const CACHE_KIB: i64 = 16 * 1024;
+pub const READ_MAP_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory that the writer keeps pages in, in KiB.
+pub const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// Memory that each other connection keeps pages in, in KiB.
+pub const READER_CACHE_KIB: i64 = 2 * 1024;
 /// A file that was not closed is checked on opening up to this size; a larger one takes too long.
 pub const CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How long a foreign tool's lock on the database is waited for.

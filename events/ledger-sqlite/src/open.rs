@@ -7,7 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error;
 use crate::limits::{
-    CACHE_KIB, CHECK_BYTES_MAX, FOREIGN_LOCK_WAIT, READ_MAP_BYTES, STATEMENTS_MAX, WAL_BYTES_SOFT,
+    CHECK_BYTES_MAX, FOREIGN_LOCK_WAIT, READ_MAP_BYTES, READER_CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_SOFT,
+    WRITER_CACHE_KIB,
 };
 use crate::lock::Lock;
 use crate::migration::{self, APPLICATION_ID};
@@ -17,7 +18,7 @@ use crate::options::{Durability, Options};
 pub(crate) fn writer(options: &Options, lock: &Lock) -> Result<Connection, OpenError> {
     let path = &options.path;
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let conn = connect(path).map_err(|error| error::open(path, &error))?;
+    let conn = connect(path, WRITER_CACHE_KIB).map_err(|error| error::open(path, &error))?;
     let to_open = |error: rusqlite::Error| error::open(path, &error);
     let is_marked = recognise(path, &conn)?;
     if lock.crashed {
@@ -50,20 +51,20 @@ pub(crate) fn writer(options: &Options, lock: &Lock) -> Result<Connection, OpenE
 
 /// Opens a connection that only reads.
 pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = connect(path)?;
+    let conn = connect(path, READER_CACHE_KIB)?;
     conn.execute_batch(&format!("PRAGMA query_only = ON; PRAGMA mmap_size = {READ_MAP_BYTES}"))?;
     Ok(conn)
 }
 
 /// Opens a connection that copies the write-ahead log into the database.
 pub(crate) fn checkpointer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
-    let conn = connect(path)?;
+    let conn = connect(path, READER_CACHE_KIB)?;
     let sync = if durability == Durability::Disk { "FULL" } else { "OFF" };
     conn.execute_batch(&format!("PRAGMA synchronous = {sync}; PRAGMA wal_autocheckpoint = 0"))?;
     Ok(conn)
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -72,7 +73,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     conn.busy_timeout(FOREIGN_LOCK_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.execute_batch(&format!(
-        "PRAGMA cache_size = -{CACHE_KIB};
+        "PRAGMA cache_size = -{cache_kib};
          PRAGMA temp_store = MEMORY;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;"
