@@ -1,0 +1,242 @@
+//! The checked configuration: what the rest of the program sees. Every name in it refers to something that is
+//! there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A configuration that holds together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// The folder of everything that must survive; as written, relative to where the command is run.
+    pub data: PathBuf,
+    /// What this machine does; never empty.
+    pub roles: BTreeSet<Role>,
+    /// The addresses of Mamparo itself.
+    pub listeners: Listeners,
+    /// What is logged, and how.
+    pub log: LogOptions,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+    /// Queues and logs by name.
+    pub topics: BTreeMap<String, Topic>,
+    /// Applications by name.
+    pub applications: BTreeMap<String, Application>,
+    /// Options of the shop.
+    pub shop: Shop,
+}
+
+/// What a node can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes requests from outside and forwards them to services.
+    Gateway,
+    /// Keeps queues and logs.
+    Hub,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 2] = [Role::Gateway, Role::Hub];
+
+    /// The role as a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Hub => "hub",
+        }
+    }
+}
+
+/// The addresses of Mamparo itself; all different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Listeners {
+    /// Where the gateway takes requests.
+    pub gateway: SocketAddr,
+    /// Where services reach each other by name; loopback.
+    pub mesh: SocketAddr,
+    /// Where health, metrics and the configuration are read; loopback.
+    pub admin: SocketAddr,
+    /// Where the hub serves; loopback.
+    pub hub: SocketAddr,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogOptions {
+    /// A level or a filter.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// The gateway.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gateway {
+    /// Routes, in the order of the file.
+    pub routes: Vec<Route>,
+    /// Threads that serve; `None` leaves the number to the machine.
+    pub workers: Option<usize>,
+    /// How long requests under way may take when the gateway stops.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub drain: Duration,
+    /// What it accepts from a client.
+    pub limits: GatewayLimits,
+}
+
+/// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Route {
+    /// Which requests it takes.
+    pub matches: RouteMatch,
+    /// The service they go to; it is in [`Config::services`].
+    pub service: String,
+    /// The whole request, answer included; over zero.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub timeout: Duration,
+    /// Until the header of the answer; over zero.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub answer_timeout: Duration,
+    /// Largest body of a request, in bytes; `None` for the one of the gateway.
+    pub body: Option<u64>,
+}
+
+/// Which requests a route takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RouteMatch {
+    /// Lower case, without a port, `*.` before it for all below a domain; `None` for every host.
+    pub host: Option<String>,
+    /// Begins with `/` and has no `/` at its end unless it is `/` itself; takes what lies below it, too,
+    /// unless it is exact.
+    pub path: String,
+    /// Takes nothing below the path.
+    pub exact: bool,
+    /// Empty for every method.
+    pub methods: BTreeSet<&'static str>,
+}
+
+/// What the gateway accepts from a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GatewayLimits {
+    /// Connections at the same time, for each worker.
+    pub connections: usize,
+    /// Request line and headers, in bytes.
+    pub header: u64,
+    /// Body of a request, in bytes.
+    pub body: u64,
+    /// How long a client may take to send its headers.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub header_time: Duration,
+    /// How long a body may stand still.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub body_idle: Duration,
+    /// How long a connection may rest between two requests.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub idle: Duration,
+}
+
+/// A service that requests can be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// Where it listens; `None` when the supervisor picks the port of its application.
+    pub address: Option<SocketAddr>,
+}
+
+/// A queue or a log of the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Topic {
+    /// Each message is leased to one consumer.
+    Queue(QueueTopic),
+    /// Messages stay, in order by key.
+    Log(LogTopic),
+    /// Keeps nothing, and reaches the queues that subscribe to it.
+    Fanout,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueTopic {
+    /// Failed attempts until a message becomes a dead letter.
+    pub max_attempts: u32,
+    /// How long a lease lasts; over zero.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub visibility: Duration,
+    /// Most messages it holds.
+    pub capacity: u64,
+    /// Most bytes it holds.
+    pub capacity_bytes: u64,
+    /// How long ids are remembered beyond the life of their message.
+    #[serde(serialize_with = "crate::units::duration_text_opt")]
+    pub dedup: Option<Duration>,
+    /// Topics of which it gets a copy of every message; they are in [`Config::topics`].
+    pub subscribe: Vec<String>,
+}
+
+/// A log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogTopic {
+    /// In how many partitions the keys are spread.
+    pub partitions: u32,
+    /// How long records are kept.
+    #[serde(serialize_with = "crate::units::duration_text_opt")]
+    pub retention: Option<Duration>,
+    /// Bytes that a partition keeps.
+    pub retention_bytes: Option<u64>,
+    /// Records that a partition keeps.
+    pub retention_records: Option<u64>,
+}
+
+/// A program that the supervisor keeps running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Application {
+    /// The program and its arguments; never empty.
+    pub command: Vec<String>,
+    /// The service it serves; it is in [`Config::services`].
+    pub service: Option<String>,
+    /// More environment variables; they may hold secrets and are never printed.
+    #[serde(skip)]
+    pub env: BTreeMap<String, String>,
+    /// How long it may take to stop.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub stop: Duration,
+}
+
+/// Options of the shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shop {
+    /// The simulated card provider.
+    pub card_provider: CardProvider,
+}
+
+/// How the simulated card provider behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CardProvider {
+    /// How long an answer takes.
+    #[serde(serialize_with = "crate::units::duration_text")]
+    pub latency: Duration,
+    /// Requests in a hundred answered with an error.
+    pub error_percent: u8,
+    /// Requests in a hundred never answered; together with the errors at most 100.
+    pub timeout_percent: u8,
+    /// The seed of its choices.
+    pub seed: u64,
+}

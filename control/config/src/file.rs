@@ -1,0 +1,294 @@
+//! The shape of the text. Every doc comment here is the manual: the schema and the reference are made of them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::units::{Address, Size, Span};
+
+/// The configuration of one installation of Mamparo.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// The version of this format. There is one: `1`.
+    #[schemars(range(min = 1, max = 1))]
+    #[expect(dead_code, reason = "the schema has compared it")]
+    pub(crate) version: u32,
+    /// The folder that holds everything that must survive. A relative path starts where the command is run.
+    /// Default: `./.mamparo`.
+    pub(crate) data: Option<String>,
+    /// What this machine does. Default: every role.
+    pub(crate) roles: Option<Vec<Role>>,
+    /// The addresses that Mamparo itself listens on.
+    #[serde(default)]
+    pub(crate) listeners: Listeners,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub(crate) log: Log,
+    /// The gateway: which request goes to which service.
+    #[serde(default)]
+    pub(crate) gateway: Gateway,
+    /// The services that requests can be sent to, by name. A service is reached by this name from the routes of
+    /// the gateway, and from other services by the host `<name>.mamparo` on the address of `listeners.mesh`.
+    #[serde(default)]
+    pub(crate) services: BTreeMap<String, Service>,
+    /// The queues and logs of the hub, by name. A message to a name that is not here is refused.
+    #[serde(default)]
+    pub(crate) topics: BTreeMap<String, Topic>,
+    /// The programs that `mamparo up` starts and keeps running, by name.
+    #[serde(default)]
+    pub(crate) applications: BTreeMap<String, Application>,
+    /// Options of the shop, the reference system that comes with Mamparo.
+    #[serde(default)]
+    pub(crate) shop: Shop,
+}
+
+/// What a node can do.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Role {
+    /// Takes requests from outside and forwards them to services.
+    Gateway,
+    /// Keeps queues and logs, and serves them to the services.
+    Hub,
+}
+
+/// The addresses that Mamparo itself listens on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listeners {
+    /// Where the gateway takes requests. Default: `127.0.0.1:8080`.
+    pub(crate) gateway: Option<Address>,
+    /// Where services reach each other by name: a request whose host is `<service>.mamparo` goes to that
+    /// service, whoever sends it, therefore only a loopback address is accepted. Default: `127.0.0.1:9920`.
+    pub(crate) mesh: Option<Address>,
+    /// Where health, metrics and the configuration in force are read. It is read-only and demands no identity,
+    /// therefore only a loopback address is accepted. Default: `127.0.0.1:9900`.
+    pub(crate) admin: Option<Address>,
+    /// Where the hub serves its queues and logs. It demands no identity, therefore only a loopback address is
+    /// accepted. Default: `127.0.0.1:9910`.
+    pub(crate) hub: Option<Address>,
+}
+
+/// What is logged, and how. The environment variable `MAMPARO_LOG` goes before `level`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// The least important level that is logged, or a filter such as `info,access=warn`. Default: `info`.
+    pub(crate) level: Option<String>,
+    /// Default: `auto`.
+    pub(crate) format: Option<LogFormat>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// `text` on a terminal, `json` otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// The gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    /// The routes. The most specific one that matches is taken: one with a host before one without, then the
+    /// longer path.
+    #[serde(default)]
+    pub(crate) routes: Vec<Route>,
+    /// Threads that serve requests, each with its own connections. Default: one for each processor, at most 8.
+    #[schemars(range(min = 1, max = 256))]
+    pub(crate) workers: Option<usize>,
+    /// How long requests under way may take when the gateway stops. Default: `5s`.
+    pub(crate) drain: Option<Span>,
+    /// What the gateway accepts from a client.
+    #[serde(default)]
+    pub(crate) limits: GatewayLimits,
+}
+
+/// One route. It either says what it requires or `public: true`; a route that says neither does not load.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// Which requests it takes.
+    #[serde(rename = "match")]
+    pub(crate) matches: RouteMatch,
+    /// The service they go to.
+    pub(crate) service: String,
+    /// `true` when nothing is required of the caller.
+    pub(crate) public: Option<bool>,
+    /// What is required of the caller.
+    pub(crate) require: Option<Require>,
+    /// How long the whole request may take, answer included. A client may ask for less, never for more.
+    /// Default: `30s`.
+    pub(crate) timeout: Option<Span>,
+    /// How long the service may take until the header of its answer. Default: `15s`.
+    pub(crate) answer_timeout: Option<Span>,
+    /// Largest body of a request. Default: the one of `gateway.limits.body`.
+    pub(crate) body: Option<Size>,
+}
+
+/// Which requests a route takes. All that is named must match.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouteMatch {
+    /// The host, without the port, or `*.example.org` for all below a domain. Default: every host.
+    pub(crate) host: Option<String>,
+    /// This path and everything below it: `/orders` takes `/orders` and `/orders/7`, not `/orders-old`.
+    pub(crate) path: String,
+    /// Only this path, and nothing below it. Default: `false`.
+    #[serde(default)]
+    pub(crate) exact: bool,
+    /// The methods. Default: every method.
+    pub(crate) methods: Option<Vec<Method>>,
+}
+
+/// A request method.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+}
+
+/// What is required of a caller. This version of Mamparo cannot prove who calls yet, so that a route which
+/// requires it is refused instead of being left open.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Require {
+    /// Whether the caller must have proven who it is.
+    #[expect(dead_code, reason = "refused whatever it says, until an identity can be proven")]
+    pub(crate) identity: bool,
+}
+
+/// What the gateway accepts from a client.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayLimits {
+    /// Connections at the same time, for each worker; one more is answered 503. Default: `4096`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections: Option<usize>,
+    /// Request line and headers together; above it 431. Default: `64KiB`.
+    pub(crate) header: Option<Size>,
+    /// Body of a request; above it 413. Default: `8MiB`.
+    pub(crate) body: Option<Size>,
+    /// How long a client may take to send its headers; above it 408. Default: `10s`.
+    pub(crate) header_time: Option<Span>,
+    /// How long a body may stand still. Default: `30s`.
+    pub(crate) body_idle: Option<Span>,
+    /// How long a connection may rest between two requests. Default: `75s`.
+    pub(crate) idle: Option<Span>,
+}
+
+/// A service that requests can be sent to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Service {
+    /// Where it listens. Not needed when an application serves it: `mamparo up` then picks a free port once and
+    /// keeps it.
+    pub(crate) address: Option<Address>,
+}
+
+/// A queue or a log of the hub, or a name that only hands on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Topic {
+    /// What it is.
+    pub(crate) kind: TopicKind,
+    /// Queues: after how many failed attempts a message becomes a dead letter. Default: `10`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_attempts: Option<u32>,
+    /// Queues: how long a message is leased to the consumer that took it, if it asks for no other time.
+    /// At most `12h`. Default: `30s`.
+    pub(crate) visibility: Option<Span>,
+    /// Queues: most messages, dead letters included; a publisher is told at once when it is full.
+    /// Default: `1000000`.
+    #[schemars(range(min = 1))]
+    pub(crate) capacity: Option<u64>,
+    /// Queues: most bytes, dead letters included. Default: `4GiB`.
+    pub(crate) capacity_bytes: Option<Size>,
+    /// Queues: how long the id of a message is remembered, so that a second one under the same id is dropped.
+    /// Default: while the message is there.
+    pub(crate) dedup: Option<Span>,
+    /// Queues: the topics of which this queue gets a copy of every message. Default: none.
+    #[serde(default)]
+    pub(crate) subscribe: Vec<String>,
+    /// Logs: in how many partitions the keys are spread. It cannot be changed later. Default: `4`.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) partitions: Option<u32>,
+    /// Logs: records older than this are dropped. Default: none are.
+    pub(crate) retention: Option<Span>,
+    /// Logs: the oldest records are dropped while a partition holds more bytes. Default: none are.
+    pub(crate) retention_bytes: Option<Size>,
+    /// Logs: the oldest records are dropped while a partition holds more of them. Default: none are.
+    pub(crate) retention_records: Option<u64>,
+}
+
+/// The kinds of topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TopicKind {
+    /// Each message is leased to one consumer until it is acknowledged, then forgotten.
+    Queue,
+    /// Messages stay, in order by key, and each consumer group keeps its own place.
+    Log,
+    /// Keeps nothing: what is published to it reaches the queues that subscribe to it.
+    Fanout,
+}
+
+/// A program that `mamparo up` starts and keeps running.
+///
+/// It finds in its environment: `MAMPARO_LISTEN` (where it must listen, if it serves a service), `MAMPARO_DATA`
+/// (its own folder), `MAMPARO_MESH` and `MAMPARO_HUB` (where other services and the hub are reached),
+/// `MAMPARO_CONFIG` (this file), `MAMPARO_NAME` (its name). It should stop in good order when its
+/// standard input closes or on SIGTERM; it is killed when it takes longer than `stop`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Application {
+    /// The program and its arguments. `mamparo` is this program itself.
+    #[schemars(length(min = 1))]
+    pub(crate) command: Vec<String>,
+    /// The service that it serves. Default: none.
+    pub(crate) service: Option<String>,
+    /// More environment variables.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// How long it may take to stop. Default: `5s`.
+    pub(crate) stop: Option<Span>,
+}
+
+/// Options of the shop.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shop {
+    /// The simulated provider that charges cards.
+    #[serde(default)]
+    pub(crate) card_provider: CardProvider,
+}
+
+/// How the simulated card provider behaves. What it does to a charge depends only on the seed and the charge.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardProvider {
+    /// How long an answer takes. Default: `5ms`.
+    pub(crate) latency: Option<Span>,
+    /// How many requests in a hundred are answered with an error. Default: `0`.
+    #[schemars(range(min = 0, max = 100))]
+    pub(crate) error_percent: Option<u8>,
+    /// How many requests in a hundred are never answered, although the card may have been charged.
+    /// Default: `0`.
+    #[schemars(range(min = 0, max = 100))]
+    pub(crate) timeout_percent: Option<u8>,
+    /// The seed of its choices. Default: `1`.
+    pub(crate) seed: Option<u64>,
+}

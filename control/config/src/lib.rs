@@ -1,0 +1,27 @@
+//! One file, one schema. Decides what `mamparo.yaml` may say, and answers everything that is wrong with it at
+//! once, each with line, column and a suggestion. It reads no file and starts nothing.
+//!
+//! Two stages: the text becomes a tree that remembers where each value stands, and is compared with the schema
+//! (which is generated from the doc comments and types in `file`); then the values are checked against each other
+//! and become a [`Config`], the only type that other rooms see.
+
+mod check;
+mod config;
+mod file;
+pub mod limits;
+mod problem;
+mod reference;
+mod schema;
+mod shape;
+mod suggest;
+mod tree;
+mod units;
+
+pub use check::check;
+pub use config::{
+    Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions, LogTopic,
+    QueueTopic, Role, Route, RouteMatch, Service, Shop, Topic,
+};
+pub use problem::Problem;
+pub use reference::reference;
+pub use schema::schema;

@@ -1,0 +1,199 @@
+//! Compares the tree with the schema, and does not stop at the first difference.
+
+use serde_json::{Map, Value as Json};
+
+use crate::limits::PROBLEMS_MAX;
+use crate::problem::Problem;
+use crate::schema::{resolve, types, words};
+use crate::suggest::suggestion;
+use crate::tree::{Node, Place, Value};
+use crate::units::{parse_address, parse_duration, parse_size};
+
+/// Everything in `tree` that the schema does not allow.
+pub(crate) fn compare(tree: &Node, schema: &Json, file: &str) -> Vec<Problem> {
+    let mut walk = Walk { root: schema, file, problems: Vec::new() };
+    walk.node(tree, schema, "");
+    walk.problems
+}
+
+struct Walk<'w> {
+    root: &'w Json,
+    file: &'w str,
+    problems: Vec<Problem>,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, node: &Node, schema: &Json, path: &str) {
+        let schema = resolve(self.root, schema);
+        match &node.value {
+            Value::Map(entries) if types(schema).contains(&"object") => {
+                self.keys(node, schema, path);
+                for (key, inner) in entries {
+                    if let Some(known) = member(schema, &key.name) {
+                        self.node(inner, known, &join(path, &key.name));
+                    }
+                }
+            }
+            Value::List(items) if types(schema).contains(&"array") => {
+                let least = schema.get("minItems").and_then(Json::as_u64).unwrap_or(0);
+                if (items.len() as u64) < least {
+                    self.add(node.place, path, format!("needs at least {least} item"), None);
+                }
+                let of = schema.get("items").unwrap_or(&Json::Null);
+                for (index, item) in items.iter().enumerate() {
+                    self.node(item, of, &format!("{path}[{index}]"));
+                }
+            }
+            Value::Scalar(scalar) if types(schema).iter().any(|name| is(scalar, name)) => {
+                self.scalar(node.place, scalar, schema, path);
+            }
+            Value::Scalar(Json::String(text)) if !words(schema).is_empty() => {
+                self.scalar(node.place, &Json::from(text.as_str()), schema, path);
+            }
+            _ => {
+                let (wanted, found) = (wanted(schema), node.kind());
+                self.add(node.place, path, format!("expected {wanted}, found {found}"), hint(node, schema));
+            }
+        }
+    }
+
+    fn keys(&mut self, node: &Node, schema: &Map<String, Json>, path: &str) {
+        let Value::Map(entries) = &node.value else { return };
+        if let Some(Json::Object(properties)) = schema.get("properties") {
+            let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+            for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+                let absent: Vec<&str> =
+                    known.iter().copied().filter(|name| node.key(name).is_none()).collect();
+                let help = suggestion(&key.name, "keys that may stand here", &absent);
+                self.add(
+                    key.place,
+                    &join(path, &key.name),
+                    format!("unknown key `{}`", key.name),
+                    Some(help),
+                );
+            }
+        }
+        let required = schema.get("required").and_then(Json::as_array).into_iter().flatten();
+        for name in required.filter_map(Json::as_str).filter(|name| node.key(name).is_none()) {
+            let place = entries.first().map_or(node.place, |(key, _)| key.place);
+            let describe = || schema.get("properties")?.get(name)?.get("description")?.as_str();
+            let help = describe().map(|text| format!("`{name}`: {}", first_sentence(text)));
+            self.add(place, path, format!("`{name}` is missing"), help);
+        }
+    }
+
+    fn scalar(&mut self, place: Place, scalar: &Json, schema: &Map<String, Json>, path: &str) {
+        let words: Vec<&str> = words(schema).into_iter().map(|(word, _)| word).collect();
+        if let (Json::String(text), false) = (scalar, words.is_empty()) {
+            if !words.contains(&text.as_str()) {
+                let help = suggestion(text, "words that may stand here", &words);
+                self.add(place, path, format!("unknown word `{text}`"), Some(help));
+            }
+            return;
+        }
+        if let (Json::String(text), Some(format)) = (scalar, schema.get("format").and_then(Json::as_str)) {
+            let (holds, example) = match format {
+                "duration" => (parse_duration(text).is_some(), "a duration has a unit: 250ms, 5s, 2m, 1h"),
+                "size" => (parse_size(text).is_some(), "a size has a unit: 512B, 64KiB, 1MiB, 2GiB"),
+                "address" => {
+                    (parse_address(text).is_some(), "an address is an IP and a port: 127.0.0.1:8080")
+                }
+                _ => (true, ""),
+            };
+            if !holds {
+                self.add(place, path, format!("`{text}` is not {}", article(format)), Some(example.into()));
+            }
+        }
+        if let Some(number) = scalar.as_f64() {
+            let bound = |name: &str| schema.get(name).and_then(Json::as_f64);
+            if let Some(least) = bound("minimum").filter(|least| number < *least) {
+                self.add(place, path, format!("{scalar} is too small"), Some(format!("at least {least}")));
+            }
+            if let Some(most) = bound("maximum").filter(|most| number > *most) {
+                self.add(place, path, format!("{scalar} is too large"), Some(format!("at most {most}")));
+            }
+        }
+    }
+
+    fn add(&mut self, place: Place, path: &str, message: String, suggestion: Option<String>) {
+        if self.problems.len() < PROBLEMS_MAX {
+            let (file, path) = (self.file.to_owned(), path.to_owned());
+            let (line, column) = (place.line.max(1), place.column.max(1));
+            self.problems.push(Problem { file, line, column, path, message, suggestion });
+        }
+    }
+}
+
+/// The schema of a member of a mapping: by name, or the one of all members.
+fn member<'s>(schema: &'s Map<String, Json>, name: &str) -> Option<&'s Json> {
+    let named = schema.get("properties").and_then(|properties| properties.get(name));
+    named.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()))
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn is(scalar: &Json, name: &str) -> bool {
+    match name {
+        "string" => scalar.is_string(),
+        "integer" => scalar.is_i64() || scalar.is_u64(),
+        "number" => scalar.is_number(),
+        "boolean" => scalar.is_boolean(),
+        _ => false,
+    }
+}
+
+fn wanted(schema: &Map<String, Json>) -> String {
+    let words: Vec<&str> = words(schema).into_iter().map(|(word, _)| word).collect();
+    match (schema.get("format").and_then(Json::as_str), types(schema).first()) {
+        _ if !words.is_empty() => format!("one of {}", words.join(", ")),
+        (Some(format @ ("duration" | "size" | "address")), _) => article(format),
+        (_, Some(&"object")) => "a mapping".into(),
+        (_, Some(&"array")) => "a list".into(),
+        (_, Some(&"integer")) => "a whole number".into(),
+        (_, Some(&"number")) => "a number".into(),
+        (_, Some(&"boolean")) => "true or false".into(),
+        _ => "a text".into(),
+    }
+}
+
+/// What a person who wrote something else probably has to write.
+fn hint(node: &Node, schema: &Map<String, Json>) -> Option<String> {
+    let wants = |name: &str| types(schema).contains(&name);
+    match (&node.value, schema.get("format").and_then(Json::as_str)) {
+        (Value::Scalar(Json::Number(number)), Some("duration")) => {
+            Some(format!("a duration has a unit: {number}ms or {number}s"))
+        }
+        (Value::Scalar(Json::Number(number)), Some("size")) => {
+            Some(format!("a size has a unit: {number}B or {number}MiB"))
+        }
+        (Value::Scalar(Json::Null), _) if wants("object") => {
+            Some("write {} where nothing needs to be said".into())
+        }
+        (Value::Scalar(Json::Null), _) if wants("array") => Some("write [] for an empty list".into()),
+        (Value::Scalar(one), _) if wants("array") && !one.is_null() => {
+            Some(format!("write [{}]", plain(one)))
+        }
+        (Value::Scalar(one @ (Json::Number(_) | Json::Bool(_))), _) if wants("string") => {
+            Some(format!("write \"{}\"", plain(one)))
+        }
+        (Value::Scalar(Json::String(text)), _) if wants("integer") && text.parse::<u64>().is_ok() => {
+            Some(format!("write {text} without quotes"))
+        }
+        _ => None,
+    }
+}
+
+fn plain(scalar: &Json) -> String {
+    scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned)
+}
+
+fn article(format: &str) -> String {
+    if format.starts_with('a') { format!("an {format}") } else { format!("a {format}") }
+}
+
+fn first_sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.split_once(". ").map_or_else(|| text.trim_end_matches('.').to_owned(), |(first, _)| first.to_owned())
+}

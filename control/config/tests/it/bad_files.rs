@@ -1,0 +1,154 @@
+//! Files that do not hold together: each with the places and the words it is answered with.
+
+use mamparo_config::{check, limits};
+
+/// The problems of a file, as `line:column path: message; suggestion`.
+fn problems(text: &str) -> Vec<String> {
+    let problems = check(text, "f").expect_err("the file was accepted");
+    problems.iter().map(|problem| problem.to_string().replacen("f:", "", 1)).collect()
+}
+
+#[track_caller]
+fn expect(text: &str, expected: &[&str]) {
+    assert_eq!(problems(text), expected, "\n{text}");
+}
+
+#[test]
+fn unknown_keys_are_answered_with_the_likely_one() {
+    expect("version: 1\nrolse: [hub]\n", &["2:1: rolse: unknown key `rolse`; did you mean `roles`?"]);
+    expect(
+        "version: 1\ngateway:\n  routs: []\n  worker: 2\n",
+        &[
+            "3:3: gateway.routs: unknown key `routs`; did you mean `routes`?",
+            "4:3: gateway.worker: unknown key `worker`; did you mean `workers`?",
+        ],
+    );
+    expect(
+        "version: 1\nlisteners: {metrics: '127.0.0.1:1'}\n",
+        &[
+            "2:13: listeners.metrics: unknown key `metrics`; keys that may stand here: admin, gateway, hub, mesh",
+        ],
+    );
+}
+
+#[test]
+fn values_of_another_kind_are_answered_with_what_to_write() {
+    expect(
+        "version: 1\ntopics:\n  a: {kind: quue}\n  b: {kind: queue, visibility: 30}\n  c: {kind: queue, visibility: 30sec}\n",
+        &[
+            "3:13: topics.a.kind: unknown word `quue`; did you mean `queue`?",
+            "4:32: topics.b.visibility: expected a duration, found a number; a duration has a unit: 30ms or 30s",
+            "5:32: topics.c.visibility: `30sec` is not a duration; a duration has a unit: 250ms, 5s, 2m, 1h",
+        ],
+    );
+    expect(
+        "version: 1\nroles: hub\nservices:\n  orders:\n  payments: {address: localhost}\n",
+        &[
+            "2:8: roles: expected a list, found a text; write [hub]",
+            "4:9: services.orders: expected a mapping, found nothing; write {} where nothing needs to be said",
+            "5:23: services.payments.address: `localhost` is not an address; an address is an IP and a port: 127.0.0.1:8080",
+        ],
+    );
+    expect(
+        "version: 1\napplications:\n  a: {command: [sleep, 5], env: {N: 1}}\n  b: {command: []}\n",
+        &[
+            "3:24: applications.a.command[1]: expected a text, found a number; write \"5\"",
+            "3:37: applications.a.env.N: expected a text, found a number; write \"1\"",
+            "4:16: applications.b.command: needs at least 1 item",
+        ],
+    );
+    expect("version: 2\n", &["1:10: version: 2 is too large; at most 1"]);
+    expect("data: x\n", &["1:1: `version` is missing; `version`: The version of this format"]);
+    expect("- 1\n", &["1:1: expected a mapping, found a list"]);
+    expect("", &["1:1: expected a mapping, found nothing; write {} where nothing needs to be said"]);
+}
+
+#[test]
+fn a_route_is_closed_unless_it_says_otherwise() {
+    let route = |rest: &str| {
+        format!(
+            "version: 1\nservices: {{orders: {{address: '127.0.0.1:1'}}}}\ngateway:\n  routes:\n    - match: {{path: /orders}}\n      service: orders\n{rest}"
+        )
+    };
+    let says_nothing = "gateway.routes[0].match: the route does not say who may use it; \
+                        say `public: true` if nothing is required of the caller";
+    expect(&route(""), &[&format!("5:7: {says_nothing}")]);
+    expect(
+        &route("      public: false\n"),
+        &[&format!("7:7: {says_nothing}").replace(".match:", ".public:")],
+    );
+    expect(
+        &route("      require: {identity: true}\n"),
+        &[
+            "7:7: gateway.routes[0].require: nothing here can prove who calls yet, so this route would never open; \
+           leave the route out, or say `public: true` if everybody may use it",
+        ],
+    );
+    expect(
+        &route("      public: true\n      require: {identity: true}\n"),
+        &[
+            "8:7: gateway.routes[0].require: a route is either public or requires something, not both; leave one of them out",
+        ],
+    );
+    assert!(check(&route("      public: true\n"), "f").is_ok());
+}
+
+#[test]
+fn references_lead_to_what_is_there() {
+    expect(
+        "version: 1
+services: {orders: {}, stock: {}}
+gateway:
+  routes:
+    - {match: {path: orders}, service: ordres, public: true}
+    - {match: {path: /b/}, service: stock, public: true, timeout: 0s}
+    - {match: {path: /b}, service: stock, public: true}
+topics:
+  work: {kind: queue, subscribe: [facst, work], partitions: 2}
+  facts: {kind: log, visibility: 1s}
+applications:
+  orders: {command: [a], service: orders}
+  other: {command: [a], service: orders}
+  hub: {command: [a]}
+",
+        &[
+            "2:24: services.stock: nobody serves `stock`; give it an `address`, or an application with `service`",
+            "5:22: gateway.routes[0].match.path: a path begins with /; did you mean `/orders`?",
+            "5:40: gateway.routes[0].service: there is no service `ordres`; did you mean `orders`?",
+            "6:67: gateway.routes[1].timeout: no service answers within no time",
+            "7:22: gateway.routes[2].match.path: gateway.routes[1] takes the same requests",
+            "9:35: topics.work.subscribe[0]: there is no topic `facst`; did you mean `facts`?",
+            "9:42: topics.work.subscribe[1]: a queue cannot subscribe to itself",
+            "9:49: topics.work.partitions: a queue has no `partitions`; leave it out, or make it a log",
+            "10:22: topics.facts.visibility: a log has no `visibility`; leave it out, or make it a queue",
+            "13:34: applications.other.service: application `orders` serves `orders` already",
+            "14:3: applications.hub: `hub` is a name of Mamparo's own; choose another name",
+        ],
+    );
+}
+
+#[test]
+fn addresses_are_taken_once_and_stay_on_the_machine() {
+    expect(
+        "version: 1\nlisteners: {gateway: '127.0.0.1:9900', hub: '0.0.0.0:9910'}\nservices: {a: {address: '127.0.0.1:9900'}, B: {address: '127.0.0.1:0'}}\n",
+        &[
+            "2:22: listeners.gateway: 127.0.0.1:9900 is taken by admin already",
+            "2:45: listeners.hub: 0.0.0.0:9910 can be reached from other machines, and nobody is asked who calls; use a loopback address: 127.0.0.1:9910",
+            "3:25: services.a.address: 127.0.0.1:9900 is taken by admin already",
+            "3:44: services.B: `B` is not a name; a to z, 0 to 9 and - between them, at most 63",
+        ],
+    );
+}
+
+#[test]
+fn text_that_is_not_yaml_and_text_without_end_are_refused() {
+    let first = |text: &str| problems(text).swap_remove(0);
+    assert!(first("version: 1\ndata: [1\n").starts_with("2:7: "), "{}", first("version: 1\ndata: [1\n"));
+    assert!(first("version: 1\nversion: 1\n").starts_with("2:1: "), "{}", first("version: 1\nversion: 1\n"));
+    let long = "#".repeat(limits::FILE_BYTES_MAX + 1);
+    assert!(first(&long).contains("at most 1048576 are read"));
+    let many: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
+    assert_eq!(check(&many, "f").unwrap_err().len(), limits::PROBLEMS_MAX);
+    let deep = format!("version: {}1{}", "[".repeat(5_000), "]".repeat(5_000));
+    assert_eq!(check(&deep, "f").unwrap_err().len(), 1);
+}

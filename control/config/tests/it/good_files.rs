@@ -1,0 +1,67 @@
+//! Files that hold together, and what they become.
+
+use std::time::Duration;
+
+use mamparo_config::{Role, Topic, check, reference, schema};
+
+const SHOP: &str = include_str!("../../../../mamparo.yaml");
+
+#[test]
+fn the_file_of_the_shop_is_sound() {
+    let config = check(SHOP, "mamparo.yaml").unwrap();
+    assert_eq!(config.gateway.routes.len(), 5);
+    assert_eq!(config.applications["orders"].service.as_deref(), Some("orders"));
+    assert_eq!(config.listeners.admin.to_string(), "127.0.0.1:9900");
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = check("version: 1\n", "m.yaml").unwrap();
+    assert_eq!(config.data.to_str(), Some("./.mamparo"));
+    assert!(config.roles.contains(&Role::Gateway) && config.roles.contains(&Role::Hub));
+    assert_eq!(config.gateway.limits.body, 8 << 20);
+    assert_eq!(config.log.level, "info");
+}
+
+#[test]
+fn values_are_read_with_their_units() {
+    let text = "
+version: 1
+roles: [hub]
+listeners: {gateway: '0.0.0.0:80', hub: '[::1]:7000'}
+services: {orders: {address: 127.0.0.1:7001}}
+gateway:
+  routes:
+    - match: {host: Shop.Example, path: /a/, methods: [GET, HEAD]}
+      service: orders
+      public: true
+      timeout: 250ms
+      body: 64KiB
+topics:
+  work: {kind: queue, visibility: 2m, subscribe: [facts], max_attempts: 3}
+  facts: {kind: log, partitions: 8, retention: 7d}
+applications:
+  orders: {command: [orders-service, --fast], service: orders, env: {TOKEN: secret}}
+";
+    let config = check(text, "m.yaml").unwrap();
+    let route = &config.gateway.routes[0];
+    assert_eq!((route.timeout, route.body), (Duration::from_millis(250), Some(65_536)));
+    assert_eq!((route.matches.host.as_deref(), route.matches.path.as_str()), (Some("shop.example"), "/a"));
+    let Topic::Queue(work) = &config.topics["work"] else { panic!("{:?}", config.topics) };
+    assert_eq!((work.visibility, work.max_attempts), (Duration::from_secs(120), 3));
+    let Topic::Log(facts) = &config.topics["facts"] else { panic!("{:?}", config.topics) };
+    assert_eq!((facts.partitions, facts.retention), (8, Some(Duration::from_secs(604_800))));
+    let printed = serde_json::to_string(&config).unwrap();
+    assert!(printed.contains(r#""timeout":"250ms""#), "{printed}");
+    assert!(!printed.contains("secret"), "the environment of an application is never printed");
+}
+
+#[test]
+fn the_schema_is_a_schema_and_the_reference_names_every_key() {
+    let (schema, reference) = (schema(), reference());
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    for key in ["version", "gateway.routes[].match", "topics.<name>", "shop.card_provider", "max_attempts"] {
+        assert!(reference.contains(key), "{key} is missing in\n{reference}");
+    }
+    assert!(!reference.contains("| |"), "a key without a type or a meaning in\n{reference}");
+}

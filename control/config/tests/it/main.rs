@@ -1,0 +1,4 @@
+//! What a person who writes a configuration file meets.
+
+mod bad_files;
+mod good_files;

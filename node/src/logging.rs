@@ -1,0 +1,57 @@
+//! Logs: text on a terminal, JSON otherwise, to stderr; the level by the environment, then by the configuration.
+
+use std::io::{self, IsTerminal};
+
+use mamparo_config::{LogFormat, LogOptions};
+use tracing_subscriber::EnvFilter;
+
+use crate::output;
+
+/// The filter of the logs; it goes before the configuration.
+const FILTER_VARIABLE: &str = "MAMPARO_LOG";
+/// The form that a supervisor with a terminal asks its children for, whose stderr is a pipe.
+pub(crate) const FORMAT_VARIABLE: &str = "MAMPARO_LOG_FORMAT";
+
+const TEXT: &str = "text";
+const COLOURED: &str = "coloured";
+const JSON: &str = "json";
+
+/// Installs the log of this process. A filter that cannot be read is named, and `info` is taken.
+pub(crate) fn install(options: &LogOptions) {
+    let written = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| options.level.clone());
+    let (filter, bad) = match EnvFilter::builder().parse(&written) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error)),
+    };
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second installation is a mistake of the program, and the first log says the same.
+    let _ = if is_text(options.format) {
+        logs.with_ansi(is_coloured()).try_init()
+    } else {
+        logs.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    };
+    if let Some(error) = bad {
+        tracing::warn!(filter = %written, %error, "the log filter cannot be read, `info` is taken");
+    }
+}
+
+/// What a supervisor asks its children for: they cannot see the terminal that it writes to.
+pub(crate) fn format_of_children() -> &'static str {
+    match (io::stderr().is_terminal(), output::stderr_is_coloured()) {
+        (true, true) => COLOURED,
+        (true, false) => TEXT,
+        (false, _) => JSON,
+    }
+}
+
+fn is_coloured() -> bool {
+    output::stderr_is_coloured() || std::env::var(FORMAT_VARIABLE).as_deref() == Ok(COLOURED)
+}
+
+fn is_text(format: LogFormat) -> bool {
+    match (format, std::env::var(FORMAT_VARIABLE).as_deref()) {
+        (LogFormat::Text, _) | (LogFormat::Auto, Ok(TEXT | COLOURED)) => true,
+        (LogFormat::Json, _) | (LogFormat::Auto, Ok(JSON)) => false,
+        (LogFormat::Auto, _) => io::stderr().is_terminal(),
+    }
+}

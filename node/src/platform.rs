@@ -1,0 +1,94 @@
+//! The platform node: the roles of this machine in one process, its gateway draining before its hub closes.
+
+mod admin;
+mod hub;
+mod metrics;
+mod routing;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hub::OpenHub;
+use mamparo_config::{Config, Role};
+use mamparo_proxy::{Door, Limits, Listener, Proxy};
+use metrics::Metrics;
+pub(crate) use routing::routing;
+
+use crate::failure::{Failure, Outcome};
+use crate::stop::Stop;
+use crate::supervise::{Addresses, bind};
+
+/// Workers of a gateway where the configuration names no number: more than that is rarely used on one machine.
+const WORKERS_MAX: usize = 8;
+
+/// Runs the roles of `config` until it is time to stop. `data` is prepared.
+pub(crate) async fn run(config: Config, data: &Path, addresses: &Addresses) -> Outcome {
+    let mut stop = Stop::listen().map_err(Failure::other)?;
+    let admin = bind("listeners.admin", config.listeners.admin)?;
+    let metrics = Arc::new(Metrics::new());
+    let ready = Arc::new(AtomicBool::new(false));
+    let mut hub = match config.roles.contains(&Role::Hub) {
+        true => Some(OpenHub::open(&config, data, &metrics).await?),
+        false => None,
+    };
+    let gateway = match config.roles.contains(&Role::Gateway) {
+        true => Some(gateway(&config, addresses, &metrics)?),
+        false => None,
+    };
+    let _admin =
+        admin::serve(admin, admin::Face::new(&config, data, Arc::clone(&metrics), Arc::clone(&ready)))?;
+    ready.store(true, Ordering::Relaxed);
+    tracing::info!(data = %data.display(), roles = ?config.roles, "ready");
+
+    let ended = async {
+        match &mut hub {
+            Some(hub) => hub.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        reason = stop.requested() => tracing::info!(reason, "stopping"),
+        failure = ended => return Err(failure),
+    }
+    ready.store(false, Ordering::Relaxed);
+    let gently = async {
+        if let Some(gateway) = gateway {
+            let drained = gateway.drain(config.gateway.drain).await;
+            tracing::info!(cut = drained.cut, "the gateway has drained");
+        }
+        if let Some(hub) = hub {
+            hub.close().await;
+        }
+    };
+    let supervised = stop.is_supervised();
+    tokio::select! {
+        () = gently => tracing::info!("stopped"),
+        reason = stop.requested(), if !supervised => tracing::warn!(reason, "stopped without waiting"),
+    }
+    Ok(())
+}
+
+fn gateway(config: &Config, addresses: &Addresses, metrics: &Metrics) -> Result<Proxy, Failure> {
+    let routing = routing(config, addresses)?;
+    let listeners = vec![
+        Listener { socket: bind("listeners.gateway", config.listeners.gateway)?, door: Door::Edge },
+        Listener { socket: bind("listeners.mesh", config.listeners.mesh)?, door: Door::Mesh },
+    ];
+    let mut options = mamparo_proxy::Options::new(routing);
+    let workers = config.gateway.workers.and_then(NonZeroUsize::new);
+    options.workers =
+        workers.unwrap_or_else(|| options.workers.min(NonZeroUsize::MIN.saturating_add(WORKERS_MAX - 1)));
+    let limits = &config.gateway.limits;
+    options.limits = Limits {
+        connections_per_worker: limits.connections,
+        header_bytes: usize::try_from(limits.header).unwrap_or(usize::MAX),
+        body_bytes: limits.body,
+        header_time: limits.header_time,
+        body_idle: limits.body_idle,
+        idle_time: limits.idle,
+        ..Limits::default()
+    };
+    Proxy::start(options, listeners, Arc::clone(&metrics.proxy)).map_err(Failure::other)
+}

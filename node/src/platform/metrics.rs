@@ -1,0 +1,86 @@
+//! What the platform node counts, and its text for Prometheus.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mamparo_broker::Queue;
+use mamparo_hub::Hub;
+use mamparo_ledger::Ledger;
+use mamparo_telemetry::{Counter, EncodeLabelSet, Family, Gauge, Registry, metrics as names};
+
+use crate::process_metrics::{number, resident_bytes};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfQueue {
+    queue: String,
+}
+
+/// The metrics of the platform node.
+pub(crate) struct Metrics {
+    pub(crate) proxy: Arc<mamparo_proxy::Metrics>,
+    registry: Mutex<Registry>,
+    resident: Gauge,
+    /// Requests of the admin port.
+    pub(crate) admin_requests: Counter,
+    hub: OnceLock<WatchedHub>,
+}
+
+struct WatchedHub {
+    hub: Hub,
+    ledger: Ledger,
+    position: Gauge,
+    outbox: Gauge,
+    ready: Family<OfQueue, Gauge>,
+    dead: Family<OfQueue, Gauge>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let proxy = Arc::new(mamparo_proxy::Metrics::default());
+        proxy.register(&mut registry);
+        let resident = names::PROCESS_RESIDENT.register(&mut registry);
+        let admin_requests = names::ADMIN_REQUESTS.register(&mut registry);
+        Self { proxy, registry: Mutex::new(registry), resident, admin_requests, hub: OnceLock::new() }
+    }
+
+    /// Shows how `hub` and its ledger stand, too.
+    pub(crate) fn watch_hub(&self, hub: Hub, ledger: Ledger) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.hub.get_or_init(|| WatchedHub {
+            hub,
+            ledger,
+            position: names::LEDGER_POSITION.register(&mut registry),
+            outbox: names::LEDGER_OUTBOX.register(&mut registry),
+            ready: names::QUEUE_READY.register_family(&mut registry),
+            dead: names::QUEUE_DEAD.register_family(&mut registry),
+        });
+    }
+
+    /// All of it in the OpenMetrics text format, gauges as they stand now.
+    pub(crate) async fn text(&self) -> String {
+        self.resident.set(resident_bytes());
+        if let Some(watched) = self.hub.get() {
+            watched.refresh().await;
+        }
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+}
+
+impl WatchedHub {
+    async fn refresh(&self) {
+        let head = *self.ledger.head().borrow();
+        self.position.set(number(head.position));
+        self.outbox.set(number(head.outbox));
+        // A hub that is too busy to count keeps its last numbers.
+        let Ok(queues) = self.hub.queues().await else { return };
+        for queue in queues {
+            let of = OfQueue { queue: queue.name };
+            self.ready.get_or_create(&of).set(number(queue.ready));
+            self.dead.get_or_create(&of).set(number(queue.dead));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! When a process should stop: on a signal, or when the pipe that it inherited from its supervisor closes, so
+//! that nothing outlives a supervisor, however that ends.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Set for a child: its standard input is the pipe, and the folder named here holds the lock of the run.
+pub(crate) const RUN_VARIABLE: &str = "MAMPARO_RUN";
+/// Held by every child as long as it lives, so that the next supervisor can wait for the last one's children.
+pub(crate) const CHILDREN_LOCK: &str = "children.lock";
+
+/// The reasons to stop.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    pipe: Option<pipe::Receiver>,
+    alive: Option<File>,
+}
+
+impl Stop {
+    /// Listens for the signals and, in a child, on the pipe. Needs a runtime.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let run = std::env::var_os(RUN_VARIABLE);
+        let alive = match &run {
+            Some(run) => Some(hold(Path::new(run))?),
+            None => None,
+        };
+        let pipe = match run {
+            Some(_) => Some(pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?),
+            None => None,
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            pipe,
+            alive,
+        })
+    }
+
+    /// Whether a supervisor watches over this process: it decides when patience ends.
+    pub(crate) fn is_supervised(&self) -> bool {
+        self.alive.is_some()
+    }
+
+    /// Waits for the next reason to stop, and says it.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn requested(&mut self) -> &'static str {
+        let closed = async {
+            match &mut self.pipe {
+                Some(pipe) => {
+                    let mut buffer = [0; 64];
+                    while matches!(pipe.read(&mut buffer).await, Ok(1..)) {}
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            () = closed => "the supervisor closed the pipe",
+        }
+    }
+}
+
+fn hold(run: &Path) -> io::Result<File> {
+    let lock = File::options().create(true).append(true).open(run.join(CHILDREN_LOCK))?;
+    lock.lock_shared()?;
+    Ok(lock)
+}

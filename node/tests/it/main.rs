@@ -1,0 +1,9 @@
+//! The built program from outside: what it prints, how it ends, and what it leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod commands;
+mod refused;
+mod shop;
+mod up;
+mod world;

@@ -1,0 +1,74 @@
+//! The shop from outside: an order travels through everything, and the commands show it.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::world::{World, ask, get};
+
+const ORDER: &str = r#"{"customer":"ana","lines":[{"sku":"mate","quantity":2}]}"#;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn place(world: &World, key: &str) -> String {
+    let request = format!(
+        "POST /orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{ORDER}",
+        ORDER.len()
+    );
+    let (status, body) = ask(world.gateway, &request).unwrap();
+    assert_eq!(status, 202, "{body}");
+    json(&body)["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_order_travels_through_everything_and_is_there_after_a_restart() {
+    let world = World::shop();
+    let up = world.up();
+    let order = place(&world, "k-1");
+    let (status, body) = get(world.gateway, &format!("/orders/{order}?wait=30s")).unwrap();
+    assert_eq!((status, &json(&body)["status"]), (200, &"CONFIRMED".into()), "{body}");
+
+    let run = |arguments: &[&str]| {
+        let ended = world.run(arguments);
+        assert_eq!(ended.code(), 0, "{arguments:?}: {}", ended.stderr());
+        ended.stdout()
+    };
+    let sagas = json(&run(&["saga", "list", "--json"]));
+    assert_eq!((&sagas[0]["status"], &sagas[0]["service"]), (&"completed".into(), &"orders".into()));
+    let id = sagas[0]["id"].as_str().unwrap();
+    assert!(run(&["saga", "show", id]).contains("inventory  succeeded"));
+    let late = world.run(&["saga", "cancel", id, "--reason", "too late"]);
+    assert_eq!(late.code(), 10, "{}", late.stderr());
+    let streams = run(&["stream", "list", "--service", "orders"]);
+    assert!(streams.contains(&format!("order-{order}")), "{streams}");
+    assert!(run(&["stream", "show", &format!("order-{order}")]).contains("OrderConfirmed"));
+    assert!(run(&["outbox", "status"]).contains("payments"));
+    assert!(run(&["dead-letter", "list", "--json"]).starts_with("[]"));
+    let (status, metrics) = world.admin("/metrics/orders").unwrap();
+    assert_eq!((status, metrics.contains("mamparo_ledger_position")), (200, true), "{metrics}");
+
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
+    let again = world.up();
+    let (status, body) = get(world.gateway, &format!("/orders/{order}")).unwrap();
+    assert_eq!((status, &json(&body)["status"]), (200, &"CONFIRMED".into()), "{body}");
+    assert_eq!(place(&world, "k-1"), order, "the same key is the same order");
+    again.signal(Signal::TERM);
+    assert_eq!(again.wait(), Some(0));
+}
+
+#[test]
+fn driving_the_shop_tells_whether_everything_holds() {
+    let world = World::shop();
+    let up = world.up();
+    let base = format!("http://{}", world.gateway);
+    let ended =
+        world.run(&["shop", "drive", "--orders", "60", "--concurrency", "8", "--base", &base, "--json"]);
+    assert_eq!(ended.code(), 0, "{}{}", ended.stderr(), ended.stdout());
+    let report = json(&ended.stdout());
+    assert_eq!((&report["accepted"], &report["expected"]), (&60.into(), &report["got"]));
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
+}
