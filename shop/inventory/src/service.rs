@@ -10,7 +10,7 @@ use mamparo_relay::{QueuePublisher, Relay, Status};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::limits::FORGET_EVERY;
+use crate::limits::{FORGET_EVERY, LEASE};
 use crate::{COMMANDS, api, commands, schema};
 
 /// What the service needs.
@@ -61,7 +61,8 @@ impl Service {
         let ledger = mamparo_ledger_sqlite::Options::new(data.join("inventory.db")).open()?;
         ledger.migrate(mamparo_shop_http::MIGRATIONS).await?;
         ledger.migrate(schema::MIGRATIONS).await?;
-        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), Default::default())?;
+        let options = mamparo_consumer::Options { visibility: LEASE, ..Default::default() };
+        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), options)?;
         consumer.subscribe(COMMANDS, "inventory", async |tx, message| commands::handle(tx, message).await);
         let relay = Relay::new(ledger.clone(), Arc::new(QueuePublisher::new(queue)?), Default::default());
         Ok(Self { ledger, consumer, relay, listener })

@@ -32,5 +32,8 @@ pub const PAGE: u32 = 50;
 pub const PAGE_MAX: u32 = 500;
 /// Events that are read at once to tell those who wait.
 pub const TELL_BATCH: usize = 256;
+/// How long a message is leased, and extended while it is held: what a process that was killed had in its hands
+/// waits for as long, which is far less than an order may take.
+pub const LEASE: Duration = Duration::from_secs(3);
 /// How often old idempotency keys are looked for.
 pub const FORGET_EVERY: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Face};
 use crate::catalogue::Catalogue;
-use crate::limits::{DEADLINE, FORGET_EVERY, TELL_BATCH};
+use crate::limits::{DEADLINE, FORGET_EVERY, LEASE, TELL_BATCH};
 use crate::order::Orders;
 use crate::place_order::{self, REPLIES};
 use crate::schema;
@@ -111,7 +111,8 @@ impl Service {
             .open(&ledger)
             .await?;
         let view = Runner::open(ledger.clone(), OrderView, Default::default()).await?;
-        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), Default::default())?;
+        let options = mamparo_consumer::Options { visibility: LEASE, ..Default::default() };
+        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), options)?;
         let answered = sagas.clone();
         consumer.subscribe(REPLIES, "orders", async move |tx, message| {
             place_order::reply(&answered, tx, message).await

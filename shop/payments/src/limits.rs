@@ -23,6 +23,9 @@ pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 pub const ASK_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// Events after which the state of a wallet is kept as a snapshot.
 pub const SNAPSHOT_EVERY: u64 = 32;
+/// How long a message is leased, and extended while it is held: what a process that was killed had in its hands
+/// waits for as long, which is far less than an order may take.
+pub const LEASE: Duration = Duration::from_secs(3);
 /// How often old idempotency keys are looked for.
 pub const FORGET_EVERY: Duration = Duration::from_secs(60);
 

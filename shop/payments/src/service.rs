@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Face};
 use crate::charger::Charger;
-use crate::limits::{FORGET_EVERY, SNAPSHOT_EVERY};
+use crate::limits::{FORGET_EVERY, LEASE, SNAPSHOT_EVERY};
 use crate::view::WalletView;
 use crate::wallet::{WalletCommand, Wallets};
 use crate::{COMMANDS, commands, schema};
@@ -91,7 +91,8 @@ impl Service {
         seed(&ledger, &wallets).await.map_err(RunError::Seed)?;
         let view = Runner::open(ledger.clone(), WalletView, Default::default()).await?;
         let charger = Charger::open(ledger.clone(), wallets.clone(), provider).await?;
-        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), Default::default())?;
+        let options = mamparo_consumer::Options { visibility: LEASE, ..Default::default() };
+        let mut consumer = Consumer::new(ledger.clone(), Arc::clone(&queue), options)?;
         let held = wallets.clone();
         consumer.subscribe(COMMANDS, "payments", async move |tx, message| {
             commands::handle(&held, tx, message).await
