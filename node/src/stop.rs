@@ -2,8 +2,8 @@
 //! that nothing outlives a supervisor, however that ends.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
@@ -33,7 +33,7 @@ impl Stop {
             None => None,
         };
         let pipe = match run {
-            Some(_) => Some(pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?),
+            Some(_) => Some(supervised(io::stdin().as_fd().try_clone_to_owned()?)?),
             None => None,
         };
         Ok(Self {
@@ -67,6 +67,19 @@ impl Stop {
             _ = self.interrupt.recv() => "SIGINT",
             () = closed => "the supervisor closed the pipe",
         }
+    }
+}
+
+/// The pipe from a supervisor that is there. One that was killed before the lock was taken could not know that this
+/// process lives, and the next one did not wait for it: it must end before it opens anything.
+fn supervised(fd: OwnedFd) -> io::Result<pipe::Receiver> {
+    let mut look = File::from(fd.try_clone()?);
+    // From here on reading does not block, for both.
+    let pipe = pipe::Receiver::from_owned_fd(fd)?;
+    match look.read(&mut [0; 64]) {
+        Ok(0) => Err(io::Error::other("the supervisor is gone")),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(pipe),
     }
 }
 
