@@ -71,15 +71,10 @@ fn wait_for_end(shop: &Shop, location: &str) -> Value {
 fn kill(shop: &Shop, mut up: Up, seed: u64, work: &Work) -> (Up, BTreeMap<Victim, usize>) {
     let mut killed = BTreeMap::new();
     for kill in plan::kills(seed, KILLS) {
-        thread::sleep(kill.after);
-        let patience = Patience::begin();
-        while work.in_flight.load(Ordering::SeqCst) == 0 {
-            assert!(patience.is_left(), "no order is accepted any more\n{}", shop.log());
-            thread::sleep(Duration::from_millis(1));
-        }
-        up.kill(kill.victim);
-        *killed.entry(kill.victim).or_default() += 1;
-        if kill.victim == Victim::Up {
+        let is_time = || work.in_flight.load(Ordering::SeqCst) > 0;
+        let victim = up.kill_at_work(&kill.victims, kill.life, is_time);
+        *killed.entry(victim).or_default() += 1;
+        if victim == Victim::Up {
             // Nothing outlives it, and another one goes on with the same data.
             up.gone();
             up = shop.up();

@@ -30,11 +30,12 @@ pub(crate) enum Victim {
 }
 
 /// One kill.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kill {
-    /// How long after the one before it.
-    pub(crate) after: Duration,
-    pub(crate) victim: Victim,
+    /// How long the victim has lived by then at least, so that it was at work.
+    pub(crate) life: Duration,
+    /// Who is killed: the first of them that runs.
+    pub(crate) victims: Vec<Victim>,
 }
 
 /// The customers that orders are placed for; every fourth is poor.
@@ -60,18 +61,27 @@ pub(crate) fn order(seed: u64, number: u64) -> Value {
 /// The kills of the run.
 pub(crate) fn kills(seed: u64, count: usize) -> Vec<Kill> {
     let random = Random::seeded(seed);
-    let draw = |_| {
-        let victim = match random.below(20) {
-            0..4 => Victim::Platform,
-            4..9 => Victim::Orders,
-            9..14 => Victim::Payments,
-            14..18 => Victim::Inventory,
-            18 => Victim::Provider,
-            _ => Victim::Up,
-        };
-        Kill { after: Duration::from_millis(20 + random.below(250)), victim }
+    let draw = || match random.below(20) {
+        0..4 => Victim::Platform,
+        4..9 => Victim::Orders,
+        9..14 => Victim::Payments,
+        14..18 => Victim::Inventory,
+        18 => Victim::Provider,
+        _ => Victim::Up,
     };
-    (0..count).map(draw).collect()
+    let kill = |_| {
+        let life = Duration::from_millis(50 + random.below(400));
+        let mut victims = vec![draw()];
+        while victims.len() < 4 {
+            let next = draw();
+            // Everything at once only where it is meant.
+            if next != Victim::Up && !victims.contains(&next) {
+                victims.push(next);
+            }
+        }
+        Kill { life, victims }
+    };
+    (0..count).map(kill).collect()
 }
 
 #[test]
