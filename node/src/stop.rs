@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -21,17 +22,18 @@ pub(crate) struct Stop {
     terminate: Signal,
     interrupt: Signal,
     pipe: Option<pipe::Receiver>,
-    alive: Option<File>,
 }
+
+/// The lock of a child; it is held until the process has ended, and not only until it begins to stop.
+static ALIVE: OnceLock<File> = OnceLock::new();
 
 impl Stop {
     /// Listens for the signals and, in a child, on the pipe. Needs a runtime.
     pub(crate) fn listen() -> io::Result<Self> {
         let run = std::env::var_os(RUN_VARIABLE);
-        let alive = match &run {
-            Some(run) => Some(hold(Path::new(run))?),
-            None => None,
-        };
+        if let Some(run) = &run {
+            hold(Path::new(run))?;
+        }
         let pipe = match run {
             Some(_) => Some(supervised(io::stdin().as_fd().try_clone_to_owned()?)?),
             None => None,
@@ -40,13 +42,12 @@ impl Stop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             pipe,
-            alive,
         })
     }
 
     /// Whether a supervisor watches over this process: it decides when patience ends.
     pub(crate) fn is_supervised(&self) -> bool {
-        self.alive.is_some()
+        self.pipe.is_some()
     }
 
     /// Waits for the next reason to stop, and says it.
@@ -83,8 +84,10 @@ fn supervised(fd: OwnedFd) -> io::Result<pipe::Receiver> {
     }
 }
 
-fn hold(run: &Path) -> io::Result<File> {
+fn hold(run: &Path) -> io::Result<()> {
     let lock = File::options().create(true).append(true).open(run.join(CHILDREN_LOCK))?;
     lock.lock_shared()?;
-    Ok(lock)
+    // Set already where a process listens twice: the first lock stays.
+    let _ = ALIVE.set(lock);
+    Ok(())
 }
