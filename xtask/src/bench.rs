@@ -9,6 +9,10 @@ use crate::shell;
 
 /// The crate that holds the benches.
 const CRATE: &str = "mamparo-bench";
+/// The program that some benches run in processes of its own, beside that of the benches.
+const PROGRAM: &str = "mamparo";
+/// Those benches.
+const OF_PROGRAM: [&str; 3] = ["hub", "node", "shop"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,9 +52,21 @@ pub(crate) fn run(args: &Args) -> Result<u8, Unable> {
             "there are no benches yet: the workspace has no crate `{CRATE}` (proof/bench)"
         )));
     }
+    if needs_program(args) {
+        let mut cargo = shell::cargo(&root);
+        let code = shell::run(cargo.args(["build", "--release", "--package", PROGRAM]))?;
+        if code != 0 {
+            return Ok(code);
+        }
+    }
     let mut cargo = shell::cargo(&root);
     cargo.args(["run", "--release", "--package", CRATE, "--"]).args(words(args)).args(&args.rest);
     shell::run(&mut cargo)
+}
+
+/// Whether the bench finds its figures in processes of the program itself.
+fn needs_program(args: &Args) -> bool {
+    args.name.as_deref().is_some_and(|name| OF_PROGRAM.contains(&name))
 }
 
 /// What the bench program is told.
@@ -83,6 +99,15 @@ mod tests {
         }
         let args = Command::try_parse_from(["bench", "shop", "--", "--orders", "9"]).unwrap().args;
         assert_eq!(args.rest, ["--orders", "9"]);
+    }
+
+    #[test]
+    fn the_program_is_built_where_it_is_what_is_measured() {
+        for (line, built) in
+            [(&["bench", "shop"][..], true), (&["bench", "ledger"], false), (&["bench", "--list"], false)]
+        {
+            assert_eq!(needs_program(&Command::try_parse_from(line).unwrap().args), built);
+        }
     }
 
     #[test]

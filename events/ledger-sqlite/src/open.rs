@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use mamparo_ledger::OpenError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error;
@@ -70,6 +71,8 @@ fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let conn = Connection::open_with_flags(path, flags)?;
+    // Bound values choose no plan: otherwise `LIMIT ?1` alone prepares its statement anew on every run.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(FOREIGN_LOCK_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.execute_batch(&format!(

@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
 
 mod disk;
+mod hub;
 mod ledger;
+mod node;
+mod process;
 mod report;
 mod run;
 mod saga;
+mod shop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +19,9 @@ use clap::{Parser, ValueEnum};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit code of a bench that lacks what it measures; 1 says that a target does not hold.
+const CANNOT_RUN: u8 = 2;
+
 /// Measures, side by side with the peer, in one run.
 #[derive(Parser)]
 #[command(
@@ -22,13 +29,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 )]
 struct Arguments {
     /// What to measure.
-    bench: Bench,
+    #[arg(required_unless_present = "list")]
+    bench: Option<Bench>,
+    /// Name the benches there are.
+    #[arg(long, conflicts_with = "bench")]
+    list: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// Seconds that each measurement of each round takes.
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
+    /// Seconds that each measurement of each round takes; default: 30 for the shop, 2 for all others.
+    #[arg(long)]
+    seconds: Option<f64>,
     /// Rounds; peers take turns in each, and the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -42,14 +53,37 @@ struct Arguments {
 enum Bench {
     /// What the disk itself can do: the yardstick of every durable figure.
     Disk,
+    /// Messages through the hub, in this process and in a process of its own.
+    Hub,
     /// Durable units of work through the ledger, beside a bare loop over the same statements.
     Ledger,
+    /// How soon the platform node is ready, and what it takes while it has nothing to do.
+    Node,
     /// Sagas of three durable steps.
     Saga,
+    /// Orders through the whole shop, as its clients see it.
+    Shop,
+}
+
+impl Bench {
+    /// Whether the disk decides about its figures, and is not itself what is measured.
+    fn is_durable(self) -> bool {
+        !matches!(self, Self::Disk | Self::Node)
+    }
+
+    fn seconds(self) -> f64 {
+        if matches!(self, Self::Shop) { 30.0 } else { 2.0 }
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let Some(bench) = arguments.bench else {
+        for bench in Bench::value_variants() {
+            println!("{}", bench.to_possible_value().unwrap().get_name());
+        }
+        return ExitCode::SUCCESS;
+    };
     let folder = match &arguments.data {
         Some(path) => {
             std::fs::create_dir_all(path).unwrap();
@@ -58,15 +92,29 @@ fn main() -> ExitCode {
         None => tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap(),
     };
     let plan = run::Plan {
-        seconds: std::time::Duration::from_secs_f64(arguments.seconds),
+        seconds: std::time::Duration::from_secs_f64(arguments.seconds.unwrap_or(bench.seconds())),
         rounds: arguments.rounds.max(1),
         folder: folder.path().to_owned(),
     };
-    let report = match arguments.bench {
-        Bench::Disk => disk::bench(&plan),
-        Bench::Ledger => ledger::bench(&plan),
-        Bench::Saga => saga::bench(&plan),
+    let yardstick = bench.is_durable().then(|| run::syncs_per_second(folder.path()));
+    let report = match bench {
+        Bench::Disk => Ok(disk::bench(&plan)),
+        Bench::Hub => hub::bench(&plan),
+        Bench::Ledger => Ok(ledger::bench(&plan)),
+        Bench::Node => node::bench(&plan),
+        Bench::Saga => Ok(saga::bench(&plan)),
+        Bench::Shop => shop::bench(&plan),
     };
+    let mut report = match report {
+        Ok(report) => report,
+        Err(missing) => {
+            eprintln!("error: {missing}");
+            return ExitCode::from(CANNOT_RUN);
+        }
+    };
+    if let Some(yardstick) = yardstick {
+        report.condition("disk", format!("{yardstick:.0} fdatasync/s of 288 bytes, measured before"));
+    }
     report.print(arguments.json);
     if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Boundary {
     InProcess,
-    #[expect(dead_code, reason = "no bench crosses a socket yet")]
     Socket,
 }
 
@@ -52,6 +51,12 @@ impl Figure {
             target: None,
             holds: true,
         }
+    }
+
+    /// The same figure, of work that crossed a socket.
+    pub(crate) fn socket(mut self) -> Self {
+        self.boundary = Boundary::Socket;
+        self
     }
 
     /// The same quantity of a peer, measured in turns; `ratio` is the median of the rounds' own ratios.

@@ -1,10 +1,17 @@
 //! How measurements are taken: in rounds in which the peers take turns, so that a busy machine is busy for both.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use mamparo_context::Clock;
+
+/// Bytes of a small record with its header, as a log appends it.
+const RECORD_BYTES: usize = 288;
+/// How long the yardstick is laid on.
+const YARDSTICK: Duration = Duration::from_millis(500);
 
 /// What was asked for on the command line.
 pub(crate) struct Plan {
@@ -40,6 +47,18 @@ pub(crate) fn repeat(seconds: Duration, mut step: impl FnMut() -> usize) -> Rate
         latency.saturating_record(micros_since(&clock, began));
     }
     Rate { per_second: done as f64 / (clock.now() - start).as_secs_f64(), latency }
+}
+
+/// How often in a second the disk below `folder` takes a small record for good: the yardstick that is printed with
+/// every durable figure.
+pub(crate) fn syncs_per_second(folder: &Path) -> f64 {
+    let mut file = File::create(folder.join("yardstick")).unwrap();
+    let syncs = repeat(YARDSTICK, || {
+        file.write_all(&[7; RECORD_BYTES]).unwrap();
+        file.sync_data().unwrap();
+        1
+    });
+    syncs.per_second
 }
 
 /// The median of what each round found.

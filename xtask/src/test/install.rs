@@ -26,7 +26,7 @@ const ENVIRONMENT: Program =
     Program { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] };
 
 /// Wheels that tests import, as `name==version`.
-const WHEELS: &[&str] = &[];
+const WHEELS: &[&str] = &["grpcio==1.85.1", "protobuf==7.36.2"];
 
 /// Installs the programs that are missing. One that cannot be had is named, and is no error.
 ///
