@@ -62,7 +62,8 @@ impl Failure {
     /// The data folder cannot be written.
     pub(crate) fn data_unwritable(path: &Path, error: impl fmt::Display) -> Self {
         let message = format!("the data folder {} cannot be written: {error}", path.display());
-        let remedy = "give this user the right to write there, or name another folder with --data";
+        let remedy =
+            "make room there, give this user the right to write there, or name another folder with --data";
         Self::paged("MP-0003", exit_code::DATA_UNWRITABLE, message, remedy)
     }
 

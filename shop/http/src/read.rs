@@ -2,8 +2,9 @@
 //! with each of them in words.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use mamparo_context::{Carrier, Clock, Context, IdempotencyKey};
@@ -122,6 +123,20 @@ impl<S: Sync> FromRequest<S> for Command {
             }
         };
         Ok(Self { cx, key, target: format!("{} {}", parts.method, parts.uri.path()), body })
+    }
+}
+
+/// What the path of a request names, as `T`; what cannot be read is refused as a problem.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        let unreadable = |_| Problem::malformed("malformed-path", "a part of the path is not text in UTF-8");
+        path.map(|axum::extract::Path(named)| Self(named)).map_err(unreadable)
     }
 }
 
