@@ -50,6 +50,8 @@ pub(crate) fn check(data: &Path, ended: &Ended) {
         assert_eq!(whole, "ok", "{path:?}");
         assert_eq!(count(conn, "mp_outbox"), 0, "messages that were never sent in {path:?}");
         assert_eq!(count(conn, "mp_timer"), 0, "timers of what has ended in {path:?}");
+        let old = "mp_inbox WHERE at < (unixepoch() - 7 * 24 * 3600) * 1000000";
+        assert_eq!(count(conn, old), 0, "receipts from before the window in {path:?}");
         // Positions without gaps, and versions without gaps in every stream.
         let last: i64 =
             conn.query_row("SELECT coalesce(max(position), 0) FROM mp_event", [], |row| row.get(0)).unwrap();
