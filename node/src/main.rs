@@ -5,6 +5,7 @@ mod commands;
 mod exit_code;
 mod failure;
 mod logging;
+mod otlp;
 mod output;
 mod platform;
 mod process_metrics;

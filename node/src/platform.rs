@@ -17,9 +17,12 @@ use metrics::Metrics;
 pub(crate) use routing::routing;
 
 use crate::failure::{Failure, Outcome};
+use crate::otlp;
 use crate::stop::Stop;
 use crate::supervise::{Addresses, bind};
 
+/// What a platform node is called in traces.
+const NAME: &str = "node";
 /// Workers of a gateway where the configuration names no number: more than that is rarely used on one machine.
 const WORKERS_MAX: usize = 8;
 
@@ -27,6 +30,7 @@ const WORKERS_MAX: usize = 8;
 pub(crate) async fn run(config: Config, data: &Path, addresses: &Addresses) -> Outcome {
     let mut stop = Stop::listen().map_err(Failure::other)?;
     let admin = bind("listeners.admin", config.listeners.admin)?;
+    let exporter = otlp::start(&config.telemetry, NAME);
     let metrics = Arc::new(Metrics::new());
     let ready = Arc::new(AtomicBool::new(false));
     let mut hub = match config.roles.contains(&Role::Hub) {
@@ -61,6 +65,7 @@ pub(crate) async fn run(config: Config, data: &Path, addresses: &Addresses) -> O
         if let Some(hub) = hub {
             hub.close().await;
         }
+        exporter.close().await;
     };
     let supervised = stop.is_supervised();
     tokio::select! {

@@ -1,39 +1,123 @@
-//! What every process with a ledger counts of itself, for its admin socket.
+//! What every process with a ledger counts of itself and of what stands on the ledger, for its admin socket.
 
-use std::sync::{Mutex, PoisonError};
+mod flow;
+mod ledger;
 
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flow::{Consumers, Outbox, Projections, Unfinished};
+pub(crate) use ledger::LedgerMetrics;
+use mamparo_broker::BoxFuture;
+use mamparo_consumer::Statuses;
 use mamparo_ledger::Ledger;
+use mamparo_projection::Handle;
 use mamparo_relay::Status;
-use mamparo_telemetry::{Registry, metrics as names};
+use mamparo_saga::Sagas;
+use mamparo_telemetry::{Counter, Gauge, Registry, metrics as names, recorded};
 use tokio::sync::watch;
 
-/// The text of the metrics of this process, of its ledger, and of its relay if it has one, in the OpenMetrics
-/// format, each time as they stand then.
-pub(crate) fn text_of(
-    ledger: Ledger,
-    relay: Option<watch::Receiver<Status>>,
-) -> impl Fn() -> String + Send + Sync + 'static {
-    let mut registry = Registry::default();
-    let resident = names::PROCESS_RESIDENT.register(&mut registry);
-    let position = names::LEDGER_POSITION.register(&mut registry);
-    let outbox = names::LEDGER_OUTBOX.register(&mut registry);
-    let lag = relay.as_ref().map(|_| names::OUTBOX_LAG.register(&mut registry));
-    // One reader at a time, so that each text is of one moment.
-    let registry = Mutex::new(registry);
-    move || {
-        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = *ledger.head().borrow();
-        resident.set(resident_bytes());
-        position.set(number(head.position));
-        outbox.set(number(head.outbox));
-        if let (Some(lag), Some(relay)) = (&lag, &relay) {
-            lag.set(number(relay.borrow().lag()));
-        }
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+/// What is watched in a process.
+pub(crate) struct Watched {
+    pub(crate) ledger: Ledger,
+    pub(crate) relay: Option<watch::Receiver<Status>>,
+    pub(crate) consumer: Option<Statuses>,
+    pub(crate) projections: Vec<Handle>,
+    pub(crate) sagas: Option<Sagas>,
+}
+
+impl Watched {
+    /// A ledger, and nothing that stands on it.
+    pub(crate) fn only(ledger: Ledger) -> Self {
+        Self { ledger, relay: None, consumer: None, projections: Vec::new(), sagas: None }
     }
+}
+
+/// The text of the metrics of this process in the OpenMetrics format, each time as they stand then.
+pub(crate) fn text_of(watched: Watched) -> impl Fn() -> BoxFuture<'static, String> + Send + Sync + 'static {
+    let metrics = Arc::new(ProcessMetrics::new(watched));
+    move || {
+        let metrics = Arc::clone(&metrics);
+        Box::pin(async move { metrics.text().await })
+    }
+}
+
+struct ProcessMetrics {
+    registry: Mutex<Registry>,
+    own: Own,
+    ledger: LedgerMetrics,
+    outbox: Option<Outbox>,
+    consumers: Option<Consumers>,
+    projections: Option<Projections>,
+    sagas: Option<Unfinished>,
+}
+
+impl ProcessMetrics {
+    fn new(watched: Watched) -> Self {
+        let Watched { ledger, relay, consumer, projections, sagas } = watched;
+        let mut registry = Registry::default();
+        let to = &mut registry;
+        let clock = ledger.clock().clone();
+        Self {
+            own: Own::register(to),
+            outbox: relay.map(|relay| Outbox::register(relay, clock, to)),
+            consumers: consumer.map(|consumer| Consumers::register(consumer, to)),
+            projections: (!projections.is_empty()).then(|| Projections::register(projections, to)),
+            sagas: sagas.map(|sagas| Unfinished::register(sagas, ledger.clone(), to)),
+            ledger: LedgerMetrics::register(ledger, to),
+            registry: Mutex::new(registry),
+        }
+    }
+
+    async fn text(&self) -> String {
+        if let Some(sagas) = &self.sagas {
+            sagas.refresh().await;
+        }
+        self.own.refresh();
+        self.ledger.refresh();
+        self.outbox.as_ref().map(Outbox::refresh);
+        self.consumers.as_ref().map(Consumers::refresh);
+        self.projections.as_ref().map(Projections::refresh);
+        encoded(&self.registry)
+    }
+}
+
+/// What a process counts that has no ledger, too.
+pub(crate) struct Own {
+    resident: Gauge,
+    spans_taken: Counter,
+    spans_dropped: Counter,
+}
+
+impl Own {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        Self {
+            resident: names::PROCESS_RESIDENT.register(registry),
+            spans_taken: names::SPANS_TAKEN.register(registry),
+            spans_dropped: names::SPANS_DROPPED.register(registry),
+        }
+    }
+
+    pub(crate) fn refresh(&self) {
+        self.resident.set(resident_bytes());
+        let spans = recorded();
+        stands_at(&self.spans_taken, spans.taken);
+        stands_at(&self.spans_dropped, spans.dropped);
+    }
+}
+
+/// The metrics of `registry` in the OpenMetrics format.
+pub(crate) fn encoded(registry: &Mutex<Registry>) -> String {
+    let mut text = String::new();
+    let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+    // Writing to a string does not fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+/// A counter of what is counted elsewhere.
+fn stands_at(counter: &Counter, total: u64) {
+    counter.inner().store(total, Ordering::Relaxed);
 }
 
 pub(crate) fn number(count: u64) -> i64 {
@@ -41,7 +125,7 @@ pub(crate) fn number(count: u64) -> i64 {
 }
 
 /// Memory of this process that is in use; 0 where the system does not tell.
-pub(crate) fn resident_bytes() -> i64 {
+fn resident_bytes() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok());

@@ -3,7 +3,9 @@
 
 pub mod buckets;
 pub mod metrics;
+mod recorder;
 mod register;
+mod span;
 pub mod spans;
 
 pub use prometheus_client::encoding::EncodeLabelSet;
@@ -12,4 +14,6 @@ pub use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
 pub use prometheus_client::registry::Registry;
+pub use recorder::{Recorded, Sink, install, is_recording, record, recorded, samples};
 pub use register::{CounterName, GaugeName, HistogramName};
+pub use span::{Kind, Place, Span, Value};

@@ -15,21 +15,113 @@ pub const LEDGER_POSITION: GaugeName =
 /// Id of the last outbox row of the ledger.
 pub const LEDGER_OUTBOX: GaugeName =
     GaugeName { name: "mamparo_ledger_outbox", help: "Id of the last outbox row that is on disk" };
+/// Units of work that wait for the writer of the ledger.
+pub const LEDGER_WAITING: GaugeName =
+    GaugeName { name: "mamparo_ledger_waiting", help: "Units of work that wait for the writer" };
+/// Units of work that the ledger has answered.
+pub const LEDGER_UNITS: CounterName =
+    CounterName { name: "mamparo_ledger_units", help: "Units of work that were answered, refusals included" };
+/// Groups of units that the ledger has committed.
+pub const LEDGER_GROUPS: CounterName = CounterName {
+    name: "mamparo_ledger_groups",
+    help: "Groups of units that were committed, each with one sync",
+};
+/// Size of the write-ahead log of the ledger.
+pub const LEDGER_LOG_BYTES: GaugeName =
+    GaugeName { name: "mamparo_ledger_log_bytes", help: "Size of the write-ahead log" };
 /// Outbox rows that no broker accepted yet.
 pub const OUTBOX_LAG: GaugeName =
     GaugeName { name: "mamparo_outbox_lag", help: "Outbox rows that no broker has accepted yet" };
+/// Age of the oldest outbox row that no broker accepted yet.
+pub const OUTBOX_OLDEST: GaugeName = GaugeName {
+    name: "mamparo_outbox_oldest_seconds",
+    help: "Age of the oldest row that no broker has accepted yet, as far as rows were read",
+};
+/// Outbox rows that wait for a person.
+pub const OUTBOX_PARKED: GaugeName = GaugeName {
+    name: "mamparo_outbox_parked",
+    help: "Rows that the broker refused and that wait for a person",
+};
+/// Outbox rows that the broker accepted.
+pub const OUTBOX_SENT: CounterName =
+    CounterName { name: "mamparo_outbox_sent", help: "Rows that the broker has accepted" };
+/// Batches of outbox rows that the broker refused or did not answer.
+pub const OUTBOX_FAILURES: CounterName = CounterName {
+    name: "mamparo_outbox_failures",
+    help: "Batches that the broker refused or did not answer",
+};
+/// Messages by what became of them: handled, repeated, retried, dead, paused.
+pub const CONSUMER_MESSAGES: CounterName = CounterName {
+    name: "mamparo_consumer_messages",
+    help: "Attempts at messages by outcome: handled, repeated, retried, dead, paused",
+};
+/// Handlers that run now.
+pub const CONSUMER_RUNNING: GaugeName =
+    GaugeName { name: "mamparo_consumer_running", help: "Handlers that run now" };
+/// Events that a read model does not show yet.
+pub const PROJECTION_LAG: GaugeName =
+    GaugeName { name: "mamparo_projection_lag", help: "Events that the read model does not show yet" };
+/// Streams that a read model leaves out.
+pub const PROJECTION_PARKED: GaugeName = GaugeName {
+    name: "mamparo_projection_parked",
+    help: "Streams left out after an event that could not be applied",
+};
+/// Sagas that are not finished, by status.
+pub const SAGAS: GaugeName = GaugeName {
+    name: "mamparo_sagas",
+    help: "Sagas that are not finished, by status: running, compensating, parked",
+};
+/// Spans that were taken for export.
+pub const SPANS_TAKEN: CounterName =
+    CounterName { name: "mamparo_spans_taken", help: "Spans that were taken for export" };
+/// Spans that found no room.
+pub const SPANS_DROPPED: CounterName = CounterName {
+    name: "mamparo_spans_dropped",
+    help: "Spans that found no room while the collector did not answer",
+};
 /// Messages that could be leased now.
 pub const QUEUE_READY: GaugeName =
     GaugeName { name: "mamparo_queue_ready", help: "Messages that could be leased now" };
+/// Messages that wait for their moment.
+pub const QUEUE_DELAYED: GaugeName =
+    GaugeName { name: "mamparo_queue_delayed", help: "Messages that wait for their moment" };
+/// Messages under a live lease.
+pub const QUEUE_LEASED: GaugeName =
+    GaugeName { name: "mamparo_queue_leased", help: "Messages under a live lease" };
 /// Dead letters.
 pub const QUEUE_DEAD: GaugeName =
     GaugeName { name: "mamparo_queue_dead", help: "Messages that were given up and wait for a person" };
 
 /// Every counter.
-pub const COUNTERS: &[CounterName] = &[ADMIN_REQUESTS];
+pub const COUNTERS: &[CounterName] = &[
+    ADMIN_REQUESTS,
+    LEDGER_UNITS,
+    LEDGER_GROUPS,
+    OUTBOX_SENT,
+    OUTBOX_FAILURES,
+    CONSUMER_MESSAGES,
+    SPANS_TAKEN,
+    SPANS_DROPPED,
+];
 /// Every gauge.
-pub const GAUGES: &[GaugeName] =
-    &[PROCESS_RESIDENT, LEDGER_POSITION, LEDGER_OUTBOX, OUTBOX_LAG, QUEUE_READY, QUEUE_DEAD];
+pub const GAUGES: &[GaugeName] = &[
+    PROCESS_RESIDENT,
+    LEDGER_POSITION,
+    LEDGER_OUTBOX,
+    LEDGER_WAITING,
+    LEDGER_LOG_BYTES,
+    OUTBOX_LAG,
+    OUTBOX_OLDEST,
+    OUTBOX_PARKED,
+    CONSUMER_RUNNING,
+    PROJECTION_LAG,
+    PROJECTION_PARKED,
+    SAGAS,
+    QUEUE_READY,
+    QUEUE_DELAYED,
+    QUEUE_LEASED,
+    QUEUE_DEAD,
+];
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,17 @@ impl CounterName {
         registry.register(self.name, self.help, counter.clone());
         counter
     }
+
+    /// Counters of this name in `registry`, one for each set of labels, which are few as with
+    /// [`GaugeName::register_family`].
+    pub fn register_family<L>(&self, registry: &mut Registry) -> Family<L, Counter>
+    where
+        L: Clone + Debug + Eq + Hash + EncodeLabelSet + Send + Sync + 'static,
+    {
+        let family = Family::default();
+        registry.register(self.name, self.help, family.clone());
+        family
+    }
 }
 
 impl GaugeName {

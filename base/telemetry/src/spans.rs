@@ -1,19 +1,17 @@
 //! The spans of one request on its walk through the whole, in the order of the walk.
 
-/// A request, from its first byte to the last of its answer.
+/// A request at the gateway, from its first byte to the last of its answer.
 pub const REQUEST: &str = "mamparo.request";
-/// One attempt to send it to an endpoint.
-pub const FORWARD: &str = "mamparo.forward";
-/// A unit of work, from its submission to the commit.
-pub const TRANSACT: &str = "mamparo.ledger.transact";
-/// A batch of outbox rows on its way to a broker.
+/// A request in the hands of a service.
+pub const SERVE: &str = "mamparo.serve";
+/// A message of the outbox on its way to a broker.
 pub const RELAY: &str = "mamparo.relay.send";
-/// A message in the hands of its consumer.
+/// A message, or a batch of records, in the hands of its consumer, until its transaction is on disk.
 pub const CONSUME: &str = "mamparo.consume";
-/// One transition of a saga.
-pub const SAGA: &str = "mamparo.saga.transition";
-/// A batch of events on its way into a read model.
-pub const PROJECT: &str = "mamparo.project";
+/// One turn of a saga.
+pub const SAGA: &str = "mamparo.saga.turn";
+/// A call of another service, from its beginning to the last of the answer.
+pub const CALL: &str = "mamparo.call";
 
 /// Every span, in the order of the walk.
-pub const ALL: &[&str] = &[REQUEST, FORWARD, TRANSACT, RELAY, CONSUME, SAGA, PROJECT];
+pub const ALL: &[&str] = &[REQUEST, SERVE, RELAY, CONSUME, SAGA, CALL];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mamparo_context::{Random, TraceContext, TraceId, http as context};
+use mamparo_context::{Random, SpanId, TraceContext, TraceId, http as context};
 
 use crate::limits::{Limits, after};
 use crate::problem::Problem;
@@ -44,18 +44,25 @@ pub(crate) fn write_remaining(headers: &mut HeaderMap, deadline: Instant, now: I
 }
 
 /// The trace that the request brought, if it brought one.
-pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
 }
 
-/// Continues the trace of the request one span further down, or begins one.
-pub(crate) fn write_trace(headers: &mut HeaderMap, trace: &TraceContext, is_new: bool, random: &Random) {
+/// The place of a request in a trace, and the span it is part of, if it brought one.
+pub(crate) fn place(headers: &HeaderMap, random: &Random) -> (TraceContext, Option<SpanId>) {
+    match trace_of(headers) {
+        Some(brought) => (brought.child(random), Some(brought.span_id())),
+        None => (TraceContext::root(random, mamparo_telemetry::samples(|| random.next_u64())), None),
+    }
+}
+
+/// Writes the place of the request: what the service does is part of it. Where the trace begins here, what others
+/// wrote beside theirs is not carried on.
+pub(crate) fn write_trace(headers: &mut HeaderMap, trace: &TraceContext, is_new: bool) {
     if is_new {
         headers.remove(TRACESTATE);
-        headers.insert(TRACEPARENT, traceparent(trace));
-    } else {
-        headers.insert(TRACEPARENT, traceparent(&trace.child(random)));
     }
+    headers.insert(TRACEPARENT, traceparent(trace));
 }
 
 /// `00-<trace>-<span>-<flags>`, without a formatter: it is written for every request.
@@ -126,14 +133,13 @@ mod tests {
         let random = Random::seeded(5);
         let trace = TraceContext::root(&random, true);
         let mut headers = HeaderMap::new();
-        write_trace(&mut headers, &trace, true, &random);
+        write_trace(&mut headers, &trace, true);
         assert_eq!(headers[TRACEPARENT], trace.to_string());
-        let own = trace_of(&headers).unwrap();
-        assert_eq!(own, trace);
-        write_trace(&mut headers, &own, false, &random);
-        let child = trace_of(&headers).unwrap();
-        assert_eq!(child.trace_id(), trace.trace_id());
+        assert_eq!(trace_of(&headers).as_ref(), Some(&trace));
+        let (child, parent) = place(&headers, &random);
+        assert_eq!((child.trace_id(), parent), (trace.trace_id(), Some(trace.span_id())));
         assert_ne!(child.span_id(), trace.span_id());
+        assert_eq!(place(&HeaderMap::new(), &random).1, None);
         assert_eq!(hex(trace.trace_id()), trace.trace_id().to_string().as_bytes());
     }
 }

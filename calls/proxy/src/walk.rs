@@ -82,7 +82,7 @@ fn past_the_stops<'a>(
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
     identify::replace_claims(&mut parts.headers, peer);
-    admit::write_trace(&mut parts.headers, &ticket.trace, ticket.trace_is_new, &worker.random);
+    admit::write_trace(&mut parts.headers, &ticket.trace, ticket.part_of.is_none());
     parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     write_framing(&mut parts.headers, stripped, &upload);
     parts.uri = way.uri;

@@ -30,9 +30,11 @@ pub(crate) async fn answer(
     let json = match (method.as_str(), segments.as_slice()) {
         ("GET", []) => Ok(about(face)),
         ("GET", ["metrics"]) => {
-            let text = face.metrics.as_ref().map(|text| text());
-            let service = face.service.to_string();
-            return text.map(Answer::Text).ok_or(AdminError::NotHere { service, what: "metrics" });
+            let Some(text) = &face.metrics else {
+                let service = face.service.to_string();
+                return Err(AdminError::NotHere { service, what: "metrics" });
+            };
+            return Ok(Answer::Text(text().await));
         }
         ("GET", ["streams"]) => ledger::streams(face, target).await,
         ("GET", ["streams", name]) => ledger::stream(face, name, target).await,

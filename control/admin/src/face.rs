@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mamparo_broker::{Log, Queue};
+use mamparo_broker::{BoxFuture, Log, Queue};
 use mamparo_ledger::Ledger;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub struct Face {
     log: Option<Arc<dyn Log>>,
     sagas: Option<Arc<dyn SagaAdmin>>,
     pub(crate) relay: Option<Ask<Value>>,
-    pub(crate) metrics: Option<Ask<String>>,
+    pub(crate) metrics: Option<Ask<BoxFuture<'static, String>>>,
 }
 
 impl fmt::Debug for Face {
@@ -73,8 +73,11 @@ impl Face {
 
     /// The same face with metrics, which `text` answers with in the Prometheus text format.
     #[must_use]
-    pub fn metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.metrics = Some(Arc::new(text));
+    pub fn metrics<F>(mut self, text: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = String> + Send + 'static,
+    {
+        self.metrics = Some(Arc::new(move || Box::pin(text())));
         self
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{CardProvider, Config, LogFormat, LogOptions, Role, Service, Shop};
+use crate::config::{CardProvider, Config, LogFormat, LogOptions, Role, Service, Shop, Telemetry};
 use crate::file::{self, File};
 use crate::limits::{ENTRIES_MAX, FILE_BYTES_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, TOPIC_BYTES_MAX};
 use crate::problem::Problem;
@@ -74,6 +74,7 @@ impl Checker<'_> {
             roles: self.roles(raw.roles),
             listeners,
             log: log(raw.log),
+            telemetry: self.telemetry(&raw.telemetry),
             gateway,
             services,
             topics,
@@ -108,6 +109,19 @@ impl Checker<'_> {
             file::Role::Hub => Role::Hub,
         };
         roles.into_iter().map(checked).collect()
+    }
+
+    fn telemetry(&mut self, raw: &file::Telemetry) -> Telemetry {
+        let otlp_endpoint = raw.otlp_endpoint.as_deref().and_then(Telemetry::endpoint);
+        if let (Some(text), None) = (&raw.otlp_endpoint, &otlp_endpoint) {
+            let message = format!("`{text}` is not the base URL of a collector");
+            let help =
+                "such as http://127.0.0.1:4318; spans are not sent through TLS, so let a collector on this \
+                        machine hand them on"
+                    .to_owned();
+            self.at(&[Step::Key("telemetry"), Step::Key("otlp_endpoint")], message, Some(help));
+        }
+        Telemetry { otlp_endpoint, sample: raw.sample.unwrap_or(1.0) }
     }
 
     fn shop(&mut self, raw: &file::Shop) -> Shop {

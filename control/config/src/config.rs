@@ -19,6 +19,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// What is logged, and how.
     pub log: LogOptions,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// The gateway.
     pub gateway: Gateway,
     /// Services by name.
@@ -86,6 +88,27 @@ pub enum LogFormat {
     Text,
     /// One JSON object on each line.
     Json,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Telemetry {
+    /// An `http` URL with a host, without a query and a `/` at its end; `None` where spans are not recorded.
+    pub otlp_endpoint: Option<String>,
+    /// The share of traces that is recorded, 0 to 1.
+    pub sample: f64,
+}
+
+impl Telemetry {
+    /// The endpoint that `text` names: a base URL such as `http://127.0.0.1:4318`, without a `/` at its end. `None`
+    /// when it is no such URL, or one that wants TLS.
+    pub fn endpoint(text: &str) -> Option<String> {
+        let base = text.trim().trim_end_matches('/');
+        let rest = base.strip_prefix("http://")?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        let sound = rest.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@'));
+        (sound && !authority.is_empty() && !authority.starts_with(':')).then(|| base.to_owned())
+    }
 }
 
 /// The gateway.

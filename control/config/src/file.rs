@@ -26,6 +26,9 @@ pub(crate) struct File {
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) log: Log,
+    /// Where traces go.
+    #[serde(default)]
+    pub(crate) telemetry: Telemetry,
     /// The gateway: which request goes to which service.
     #[serde(default)]
     pub(crate) gateway: Gateway,
@@ -79,6 +82,20 @@ pub(crate) struct Log {
     pub(crate) level: Option<String>,
     /// Default: `auto`.
     pub(crate) format: Option<LogFormat>,
+}
+
+/// Where traces go. The environment variable `OTEL_EXPORTER_OTLP_ENDPOINT` goes before `otlp_endpoint`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Telemetry {
+    /// The base URL of a collector that takes spans by OTLP over HTTP in JSON, without TLS, such as
+    /// `http://127.0.0.1:4318`; they are posted to `/v1/traces` below it. Applications find it as
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, with `OTEL_SERVICE_NAME`. Default: spans are not recorded.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// The share of the traces that begin here which is recorded. One that a caller began is recorded when its
+    /// `traceparent` says so. Default: `1.0`.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) sample: Option<f64>,
 }
 
 /// The form of a log line.
@@ -250,7 +267,8 @@ pub(crate) enum TopicKind {
 ///
 /// It finds in its environment: `MAMPARO_LISTEN` (where it must listen, if it serves a service), `MAMPARO_DATA`
 /// (its own folder), `MAMPARO_MESH` and `MAMPARO_HUB` (where other services and the hub are reached),
-/// `MAMPARO_CONFIG` (this file), `MAMPARO_NAME` (its name). It should stop in good order when its
+/// `MAMPARO_CONFIG` (this file), `MAMPARO_NAME` (its name), and where traces are exported
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_SERVICE_NAME`. It should stop in good order when its
 /// standard input closes or on SIGTERM; it is killed when it takes longer than `stop`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -20,7 +20,7 @@ mod units;
 pub use check::check;
 pub use config::{
     Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions, LogTopic,
-    QueueTopic, Role, Route, RouteMatch, Service, Shop, Topic,
+    QueueTopic, Role, Route, RouteMatch, Service, Shop, Telemetry, Topic,
 };
 pub use problem::Problem;
 pub use reference::reference;

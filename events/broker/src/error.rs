@@ -74,7 +74,9 @@ impl PublishError {
             | Self::BatchTooLarge { .. }
             | Self::Unknown(_)
             | Self::OffsetConflict { .. } => Fault::caller(),
-            Self::Full { retry_after, .. } | Self::Busy { retry_after } => Fault::upstream().retry_after(*retry_after),
+            Self::Full { retry_after, .. } | Self::Busy { retry_after } => {
+                Fault::upstream().retry_after(*retry_after)
+            }
             Self::Unavailable(_) => Fault::upstream(),
             Self::Indeterminate(_) => Fault::upstream().indeterminate(),
         }

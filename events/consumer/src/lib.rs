@@ -31,6 +31,7 @@ mod options;
 mod reject;
 mod status;
 mod subscription;
+mod trace;
 pub mod verdict;
 
 pub use consumer::{Consumer, Statuses};

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::core::{Action, Core};
 use crate::handler::{Handler, context};
 use crate::status::Counters;
+use crate::trace::Trace;
 use crate::verdict::judge;
 use crate::{Options, Reject, Verdict};
 
@@ -190,9 +191,12 @@ impl Subscription {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'static, Event> {
         let (ledger, handler) = (self.ledger.clone(), Arc::clone(&self.handler));
         let (consumer, expired) = (Arc::clone(&self.consumer), self.options.expired);
+        let (name, random) = (Arc::clone(&self.name), self.random.clone());
         Box::pin(async move {
             let Delivery { receipt, message, attempt, .. } = delivery;
             let cx = context(&message, attempt, expired, ledger.clock());
+            let (cx, trace) = Trace::begin(cx, &message, &random, ledger.clock());
+            let as_whom = Arc::clone(&consumer);
             let work = async move |tx: &mut Tx<'_>| {
                 let id = message.id.ok_or_else(|| Error::from(Reject::new("a message without an id")))?;
                 if tx.receive(&consumer, id).await? == Inbox::Repeated {
@@ -204,6 +208,11 @@ impl Subscription {
             };
             let result = ledger.transact(&cx, work).await;
             failpoint("consumer.after-commit");
+            trace.end(&as_whom, 1, &result, ledger.clock());
+            if let Err(error) = &result {
+                let (sequence, trace) = (receipt.sequence, cx.trace().trace_id());
+                tracing::info!(queue = %name, sequence, attempt, %trace, %error, "message not handled");
+            }
             Event::Handled { receipt, attempt, result }
         })
     }

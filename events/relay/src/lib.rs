@@ -17,6 +17,7 @@ mod publisher;
 mod relay;
 mod router;
 mod status;
+mod trace;
 
 pub use options::Options;
 pub use publisher::{LogPublisher, Publisher, QueuePublisher};

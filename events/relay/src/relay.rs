@@ -11,7 +11,7 @@ use mamparo_ledger::{Head, Ledger, OutboxRow};
 use tokio::sync::watch;
 
 use crate::core::{Action, Core, Failure};
-use crate::{Options, Publisher, Status};
+use crate::{Options, Publisher, Status, trace};
 
 /// What happened to something that was begun.
 enum Event {
@@ -159,7 +159,13 @@ impl Relay {
             Action::Publish { batch, messages } => {
                 let publisher = Arc::clone(&self.publisher);
                 let within = self.options.answer_within;
-                Box::pin(async move { Event::Published(batch, publish(&*publisher, messages, within).await) })
+                let (random, clock) = (self.random.clone(), self.clock.clone());
+                Box::pin(async move {
+                    let spans = trace::begin(&messages, &random, &clock);
+                    let result = publish(&*publisher, messages, within).await;
+                    trace::end(spans, result.as_ref().err().map(|failure| failure.why.as_str()), &clock);
+                    Event::Published(batch, result)
+                })
             }
             Action::Sent { ids } => Box::pin(async move {
                 let work = async move |tx: &mut mamparo_ledger::Tx<'_>| tx.outbox_sent(&ids).await;

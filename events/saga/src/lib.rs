@@ -21,7 +21,9 @@ pub use action::{Action, Command};
 pub use definition::{Definition, DefinitionError, Saga};
 pub use id::{CommandId, InvalidCommandId, InvalidSagaId, SagaId};
 pub use input::{Input, Outcome};
-pub use limits::{HISTORY_ENTRIES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, SAGA_ID_BYTES_MAX, STEPS_MAX};
+pub use limits::{
+    COUNTED_MAX, HISTORY_ENTRIES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, SAGA_ID_BYTES_MAX, STEPS_MAX,
+};
 pub use registry::{AlreadyRegistered, Registry, UnknownDefinition};
 pub use retry::Retry;
 pub use runner::{

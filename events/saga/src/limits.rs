@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Most sagas of one status that are counted.
+pub const COUNTED_MAX: u64 = 100_000;
 /// Most steps of one definition.
 pub const STEPS_MAX: usize = 64;
 /// Longest name of a definition or a step, in bytes.

@@ -4,6 +4,7 @@
 mod calls;
 mod message;
 mod store;
+mod trace;
 mod turn;
 mod wake;
 
@@ -186,6 +187,15 @@ impl Sagas {
     /// The ledger cannot be read.
     pub async fn read(&self, ledger: &Ledger, id: &SagaId) -> Result<Option<State>, ReadError> {
         store::read(ledger, id).await
+    }
+
+    /// How many sagas are of one status, a word as for [`Sagas::list`]; at most
+    /// [`COUNTED_MAX`](crate::COUNTED_MAX) are counted.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn count(&self, ledger: &Ledger, status: &str) -> Result<u64, ReadError> {
+        store::count(ledger, status).await
     }
 
     /// Sagas by id, behind `after`, at most `max`, all or only those of one status (`running`, `compensating`,

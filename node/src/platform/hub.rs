@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::metrics::Metrics;
 use crate::failure::Failure;
-use crate::process_metrics;
+use crate::process_metrics::{Watched, text_of};
 use crate::supervise::bind;
 
 /// A hub that serves.
@@ -37,7 +37,7 @@ impl OpenHub {
         let face = mamparo_admin::Face::new("hub", ledger.clone())
             .queue(Arc::new(hub.clone()))
             .log(Arc::new(hub.clone()))
-            .metrics(process_metrics::text_of(ledger.clone(), None));
+            .metrics(text_of(Watched::only(ledger.clone())));
         let socket = folder.join(mamparo_admin::limits::SOCKET_NAME);
         let admin = mamparo_admin::serve(face, &socket).map_err(Failure::other)?;
         let (stop, stopped) = oneshot::channel();

@@ -7,7 +7,7 @@ use mamparo_hub::Hub;
 use mamparo_ledger::Ledger;
 use mamparo_telemetry::{Counter, EncodeLabelSet, Family, Gauge, Registry, metrics as names};
 
-use crate::process_metrics::{number, resident_bytes};
+use crate::process_metrics::{LedgerMetrics, Own, encoded, number};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfQueue {
@@ -18,7 +18,7 @@ struct OfQueue {
 pub(crate) struct Metrics {
     pub(crate) proxy: Arc<mamparo_proxy::Metrics>,
     registry: Mutex<Registry>,
-    resident: Gauge,
+    own: Own,
     /// Requests of the admin port.
     pub(crate) admin_requests: Counter,
     hub: OnceLock<WatchedHub>,
@@ -26,10 +26,10 @@ pub(crate) struct Metrics {
 
 struct WatchedHub {
     hub: Hub,
-    ledger: Ledger,
-    position: Gauge,
-    outbox: Gauge,
+    ledger: LedgerMetrics,
     ready: Family<OfQueue, Gauge>,
+    delayed: Family<OfQueue, Gauge>,
+    leased: Family<OfQueue, Gauge>,
     dead: Family<OfQueue, Gauge>,
 }
 
@@ -38,9 +38,9 @@ impl Metrics {
         let mut registry = Registry::default();
         let proxy = Arc::new(mamparo_proxy::Metrics::default());
         proxy.register(&mut registry);
-        let resident = names::PROCESS_RESIDENT.register(&mut registry);
+        let own = Own::register(&mut registry);
         let admin_requests = names::ADMIN_REQUESTS.register(&mut registry);
-        Self { proxy, registry: Mutex::new(registry), resident, admin_requests, hub: OnceLock::new() }
+        Self { proxy, registry: Mutex::new(registry), own, admin_requests, hub: OnceLock::new() }
     }
 
     /// Shows how `hub` and its ledger stand, too.
@@ -48,38 +48,34 @@ impl Metrics {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.hub.get_or_init(|| WatchedHub {
             hub,
-            ledger,
-            position: names::LEDGER_POSITION.register(&mut registry),
-            outbox: names::LEDGER_OUTBOX.register(&mut registry),
+            ledger: LedgerMetrics::register(ledger, &mut registry),
             ready: names::QUEUE_READY.register_family(&mut registry),
+            delayed: names::QUEUE_DELAYED.register_family(&mut registry),
+            leased: names::QUEUE_LEASED.register_family(&mut registry),
             dead: names::QUEUE_DEAD.register_family(&mut registry),
         });
     }
 
     /// All of it in the OpenMetrics text format, gauges as they stand now.
     pub(crate) async fn text(&self) -> String {
-        self.resident.set(resident_bytes());
+        self.own.refresh();
         if let Some(watched) = self.hub.get() {
             watched.refresh().await;
         }
-        let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        // Writing to a string does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+        encoded(&self.registry)
     }
 }
 
 impl WatchedHub {
     async fn refresh(&self) {
-        let head = *self.ledger.head().borrow();
-        self.position.set(number(head.position));
-        self.outbox.set(number(head.outbox));
+        self.ledger.refresh();
         // A hub that is too busy to count keeps its last numbers.
         let Ok(queues) = self.hub.queues().await else { return };
         for queue in queues {
             let of = OfQueue { queue: queue.name };
             self.ready.get_or_create(&of).set(number(queue.ready));
+            self.delayed.get_or_create(&of).set(number(queue.delayed));
+            self.leased.get_or_create(&of).set(number(queue.leased));
             self.dead.get_or_create(&of).set(number(queue.dead));
         }
     }

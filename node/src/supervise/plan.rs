@@ -8,7 +8,7 @@ use mamparo_config::{Application, Config};
 
 use super::addresses::{self, Addresses};
 use super::folder::Folder;
-use crate::{logging, stop};
+use crate::{logging, otlp, stop};
 
 /// How long the platform node may take to stop beyond the drain of its gateway.
 const PLATFORM_STOP_EXTRA: Duration = Duration::from_secs(2);
@@ -86,6 +86,7 @@ pub(crate) fn processes(
             ("MAMPARO_MESH".to_owned(), format!("http://{}", config.listeners.mesh)),
             ("MAMPARO_HUB".to_owned(), config.listeners.hub.to_string()),
         ]);
+        environment.extend(otlp::environment(&config.telemetry, name));
         environment.extend(listen.map(|address| ("MAMPARO_LISTEN".to_owned(), address.to_string())));
         environment.extend(application.env.clone());
         processes.push(Process {
@@ -96,10 +97,19 @@ pub(crate) fn processes(
             group: Group::Application,
             // One that is tethered is killed by its tether, which ends after it.
             stop: application.stop + TETHER_STOP_EXTRA,
-            probe: listen.map_or(Probe::Alive, Probe::Connect),
+            probe: listen.map_or(Probe::Alive, |address| probe(application, address)),
         });
     }
     processes
+}
+
+/// How the application is known to be ready. What belongs to this program says so itself; of others nothing is known
+/// but that they take connections, which they may do before they can serve.
+fn probe(application: &Application, address: SocketAddr) -> Probe {
+    match application.command.first() {
+        Some(first) if first == OWN_NAME => Probe::Ready(address),
+        _ => Probe::Connect(address),
+    }
 }
 
 /// What this program is started with to be the application, or to become it.

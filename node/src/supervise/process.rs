@@ -48,13 +48,19 @@ pub(crate) async fn keep(
     told: mpsc::Sender<Told>,
     clock: Clock,
 ) {
-    let (mut restart, mut proven) = (Restart::new(), false);
+    // One that once showed that it can run is started again, however it ends.
+    let (mut restart, mut was_ready, mut proven) = (Restart::new(), false, false);
     loop {
         let started = clock.now();
         let end = match start(&process, &mark) {
             Ok((child, last_words)) => {
-                let life =
-                    Life { process: &process, mark: &mark, told: &told, clock: &clock, proven: &mut proven };
+                let life = Life {
+                    process: &process,
+                    mark: &mark,
+                    told: &told,
+                    clock: &clock,
+                    was_ready: &mut was_ready,
+                };
                 let end = life.live(child, &mut orders).await;
                 listen_to(last_words).await;
                 match end {
@@ -70,8 +76,11 @@ pub(crate) async fn keep(
                 return;
             }
         };
-        proven |= clock.now().duration_since(started) >= HEALTHY;
-        if let (false, Some(code)) = (proven, end.code().filter(|code| exit_code::is_final(*code))) {
+        let final_code = end.code().filter(|code| exit_code::is_final(*code));
+        // Whoever takes connections may not have opened its files yet: an end that is final right after the start
+        // stays final.
+        proven |= clock.now().duration_since(started) >= HEALTHY || (was_ready && final_code.is_none());
+        if let (false, Some(code)) = (proven, final_code) {
             let message = format!("{} cannot run", process.name);
             let exit = u8::try_from(code).unwrap_or(exit_code::FAILURE);
             let _ = told.send(Told::Final(Failure::process(&process.name, exit, message))).await;
@@ -119,8 +128,8 @@ struct Life<'l> {
     mark: &'l Mark,
     told: &'l mpsc::Sender<Told>,
     clock: &'l Clock,
-    /// Whether it once showed that it can run: then no end is final.
-    proven: &'l mut bool,
+    /// Whether it was ready once.
+    was_ready: &'l mut bool,
 }
 
 impl Life<'_> {
@@ -131,7 +140,7 @@ impl Life<'_> {
         let pipe = child.stdin.take();
         let ready = ready::wait(self.process.probe);
         tokio::pin!(ready);
-        let mut watching = !*self.proven;
+        let mut watching = !*self.was_ready;
         loop {
             tokio::select! {
                 status = child.wait() => {
@@ -140,7 +149,7 @@ impl Life<'_> {
                 }
                 () = &mut ready, if watching => {
                     watching = false;
-                    *self.proven = self.process.probe != Probe::Alive;
+                    *self.was_ready = self.process.probe != Probe::Alive;
                     let _ = self.told.send(Told::Ready(self.process.name.clone())).await;
                 }
                 () = ordered(orders, |order| *order != Order::Run) => break,

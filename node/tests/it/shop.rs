@@ -7,13 +7,18 @@ use crate::world::{World, ask, get};
 
 const ORDER: &str = r#"{"customer":"ana","lines":[{"sku":"mate","quantity":2}]}"#;
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 fn place(world: &World, key: &str) -> String {
+    place_with(world, key, "")
+}
+
+/// Places an order with more header lines, each with its end.
+pub(crate) fn place_with(world: &World, key: &str, headers: &str) -> String {
     let request = format!(
-        "POST /orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+        "POST /orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\nidempotency-key: {key}\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{ORDER}",
         ORDER.len()
     );
@@ -47,7 +52,20 @@ fn an_order_travels_through_everything_and_is_there_after_a_restart() {
     assert!(run(&["outbox", "status"]).contains("payments"));
     assert!(run(&["dead-letter", "list", "--json"]).starts_with("[]"));
     let (status, metrics) = world.admin("/metrics/orders").unwrap();
-    assert_eq!((status, metrics.contains("mamparo_ledger_position")), (200, true), "{metrics}");
+    assert_eq!(status, 200, "{metrics}");
+    for line in [
+        "mamparo_ledger_waiting 0",
+        "mamparo_outbox_parked 0",
+        "mamparo_consumer_messages_total{queue=\"orders.replies\",consumer=\"orders\",outcome=\"handled\"} 2",
+        "mamparo_sagas{status=\"running\"} 0",
+        "mamparo_spans_taken_total 0",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line} is missing in\n{metrics}");
+    }
+    for name in ["mamparo_ledger_position", "mamparo_ledger_groups_total", "mamparo_projection_lag{"] {
+        assert!(metrics.contains(name), "{name} is missing in\n{metrics}");
+    }
+    assert!(world.admin("/metrics").unwrap().1.contains("mamparo_queue_leased{queue=\"orders.replies\"} 0"));
 
     up.signal(Signal::TERM);
     assert_eq!(up.wait(), Some(0));

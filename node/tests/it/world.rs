@@ -48,6 +48,14 @@ impl World {
         world
     }
 
+    /// The same world with more lines at the end of its configuration.
+    pub(crate) fn with(self, lines: &str) -> Self {
+        let file = self.path().join("mamparo.yaml");
+        let own = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{own}\n{lines}\n")).unwrap();
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -58,7 +66,12 @@ impl World {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mamparo"));
-        command.args(arguments).current_dir(self.path()).env_remove("MAMPARO_RUN").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_remove("MAMPARO_RUN")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .stdin(Stdio::null());
         command
     }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use crate::limits::{ANSWER_BYTES_MAX, CONNECT_WITHIN, IDLE_MAX};
+use crate::trace::Traced;
 
 /// Calls the service at one base URL. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
@@ -119,10 +120,34 @@ impl Client {
         body: Option<Bytes>,
         timeout: Duration,
     ) -> Result<Answer, CallError> {
-        let cx = cx.clone().with_timeout(&self.0.clock, timeout);
+        let mut cx = cx.clone().with_timeout(&self.0.clock, timeout);
+        let span = Traced::call(cx.trace(), &self.0.clock).map(|mut span| {
+            span.knows("http.request.method", method.as_str().to_owned());
+            span.knows("server.address", self.0.host.clone());
+            span.knows("url.path", format!("{}{path}", self.0.prefix));
+            span
+        });
+        if let Some(span) = &span {
+            cx = cx.with_trace(span.trace().clone());
+        }
+        let result = self.within(&cx, method, path, body, timeout).await;
+        if let Some(span) = span {
+            span.ends(result.as_ref().map(|answer| answer.status).map_err(CallError::to_string));
+        }
+        result
+    }
+
+    async fn within(
+        &self,
+        cx: &Context,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        timeout: Duration,
+    ) -> Result<Answer, CallError> {
         let left = cx.remaining(&self.0.clock).unwrap_or(timeout);
         let mut sent = false;
-        let exchange = self.exchange(&cx, method, path, body, &mut sent);
+        let exchange = self.exchange(cx, method, path, body, &mut sent);
         match tokio::time::timeout(left, exchange).await {
             Ok(result) => result,
             Err(_) if sent => Err(CallError::Indeterminate(format!("no answer within {left:?}"))),

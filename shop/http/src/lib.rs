@@ -7,9 +7,10 @@ pub mod limits;
 mod problem;
 mod read;
 mod serve;
+mod trace;
 
 pub use call::{Answer, CallError, Client, InvalidBase};
 pub use idempotency::{KeyTakenByAnother, MIGRATIONS, Stored, forget_old, remember, remembered};
 pub use problem::{Problem, unknown_method, unknown_path};
-pub use read::{Command, context, one_of, query};
+pub use read::{Command, Path, context, one_of, query};
 pub use serve::{Ready, health, serve};

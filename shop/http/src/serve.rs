@@ -41,10 +41,15 @@ async fn readiness(State(ready): State<Ready>) -> Response {
     }
 }
 
-/// Serves until `shutdown` ends, then lets the requests it has finish for [`DRAIN`] at most.
+/// Serves until `shutdown` ends, then lets the requests it has finish for [`DRAIN`] at most. Each request is a span
+/// where spans are recorded by then.
 ///
 /// Dropped at any await, all connections are closed.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    let router = match mamparo_telemetry::is_recording() {
+        true => router.layer(axum::middleware::from_fn(crate::trace::serve)),
+        false => router,
+    };
     let (stop, stopped) = watch::channel(false);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();

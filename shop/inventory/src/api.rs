@@ -1,10 +1,10 @@
 //! The HTTP face of the stock: look at a product, take a delivery.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use mamparo_ledger::{Ledger, Result, Row, Tx, params};
-use mamparo_shop_http::{Command, Problem, Stored, remember, remembered, unknown_method, unknown_path};
+use mamparo_shop_http::{Command, Path, Problem, Stored, remember, remembered, unknown_method, unknown_path};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mamparo_broker::{Missing, Queue};
-use mamparo_consumer::Consumer;
+use mamparo_consumer::{Consumer, Statuses};
 use mamparo_ledger::{Ledger, OpenError};
 use mamparo_relay::{QueuePublisher, Relay, Status};
 use tokio::net::TcpListener;
@@ -71,6 +71,11 @@ impl Service {
     /// Its ledger, for the admin face.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What its consumer has done, for the admin face.
+    pub fn consumer(&self) -> Statuses {
+        self.consumer.status()
     }
 
     /// How its relay stands, for the admin face.

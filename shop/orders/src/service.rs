@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mamparo_aggregate::Repository;
 use mamparo_broker::{Missing, Queue};
-use mamparo_consumer::Consumer;
+use mamparo_consumer::{Consumer, Statuses};
 use mamparo_context::{Ids, Random};
 use mamparo_ledger::{Ledger, OpenError, ReadError, Tx};
 use mamparo_projection::{Handle, Runner};
@@ -61,10 +61,20 @@ pub enum RunError {
     Registered(#[from] AlreadyRegistered),
     /// The sagas cannot be opened.
     #[error(transparent)]
-    Sagas(#[from] OpenSagasError),
+    Sagas(OpenSagasError),
     /// The broker cannot do what the service needs.
     #[error(transparent)]
     Broker(#[from] Missing),
+}
+
+impl From<OpenSagasError> for RunError {
+    /// What is wrong with the file is told like everything that is wrong with it.
+    fn from(error: OpenSagasError) -> Self {
+        match error {
+            OpenSagasError::Schema(error) => Self::Open(error),
+            other => Self::Sagas(other),
+        }
+    }
 }
 
 /// A service that is open and does not run yet.
@@ -143,6 +153,11 @@ impl Service {
     /// Its projections, for the admin face.
     pub fn projections(&self) -> Vec<Handle> {
         vec![self.view.handle()]
+    }
+
+    /// What its consumer has done, for the admin face.
+    pub fn consumer(&self) -> Statuses {
+        self.consumer.status()
     }
 
     /// How its relay stands, for the admin face.

@@ -1,14 +1,14 @@
 //! The HTTP face of the wallets: look at one, put money in.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use http::Uri;
 use mamparo_aggregate::Repository;
 use mamparo_ledger::{Error, Ledger, Tx};
 use mamparo_projection::Handle;
 use mamparo_shop_http::{
-    Command, Problem, Stored, query, remember, remembered, unknown_method, unknown_path,
+    Command, Path, Problem, Stored, query, remember, remembered, unknown_method, unknown_path,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -152,7 +152,8 @@ async fn question(desk: &Desk, payment: &Payment, doubt: &mut bool) -> Option<To
         Asked::Told(told) => Some(told),
         Asked::Nothing(why) if !*doubt => Some(Told::NotCharged(why)),
         Asked::Nothing(why) | Asked::InDoubt(why) => {
-            tracing::warn!(payment = %payment.id, %why, "in doubt; the provider is asked again");
+            let trace = payment.context().trace().trace_id();
+            tracing::warn!(payment = %payment.id, %why, %trace, "in doubt; the provider is asked again");
             *doubt = true;
             None
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mamparo_aggregate::Repository;
 use mamparo_broker::{Missing, Queue};
-use mamparo_consumer::Consumer;
+use mamparo_consumer::{Consumer, Statuses};
 use mamparo_context::Context;
 use mamparo_ledger::{Error, Ledger, OpenError, ReadError, Result as Work, Tx, params};
 use mamparo_projection::{Handle, Runner};
@@ -109,6 +109,11 @@ impl Service {
     /// Its projections, for the admin face.
     pub fn projections(&self) -> Vec<Handle> {
         vec![self.view.handle()]
+    }
+
+    /// What its consumer has done, for the admin face.
+    pub fn consumer(&self) -> Statuses {
+        self.consumer.status()
     }
 
     /// How its relay stands, for the admin face.

@@ -2,12 +2,13 @@
 //! ends.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
-use mamparo_context::TraceContext;
+use mamparo_context::{Clock, SpanId, TraceContext};
+use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
 use crate::accept::Peer;
 use crate::forward::Fate;
@@ -34,8 +35,10 @@ pub(crate) struct Ticket {
     peer: Rc<Peer>,
     pub(crate) snapshot: Rc<LocalSnapshot>,
     pub(crate) started: Instant,
+    /// Its own place in the trace.
     pub(crate) trace: TraceContext,
-    pub(crate) trace_is_new: bool,
+    /// The span of the client, if there is one.
+    pub(crate) part_of: Option<SpanId>,
     id: HeaderValue,
     method: Method,
     uri: Uri,
@@ -52,9 +55,7 @@ impl Ticket {
     pub(crate) fn new(peer: &Rc<Peer>, request: &Request<Incoming>) -> Self {
         let worker = &peer.worker;
         worker.metrics.in_flight.inc();
-        let brought = admit::trace_of(request.headers());
-        let trace_is_new = brought.is_none();
-        let trace = brought.unwrap_or_else(|| TraceContext::root(&worker.random, true));
+        let (trace, part_of) = admit::place(request.headers(), &worker.random);
         let id = identify::request_id(request.headers()).unwrap_or_else(|| {
             let text = admit::hex(trace.trace_id());
             HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
@@ -64,7 +65,7 @@ impl Ticket {
             snapshot: worker.snapshot(),
             started: worker.clock.now(),
             trace,
-            trace_is_new,
+            part_of,
             id,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -140,6 +141,35 @@ impl Ticket {
     }
 }
 
+impl Ticket {
+    /// The request as a span.
+    #[cold]
+    fn record(&self, clock: &Clock, took: Duration, status: u16) {
+        let end = clock.wall().as_micros();
+        let start = end.saturating_sub(i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
+        let place = Place {
+            trace: *self.trace.trace_id().as_bytes(),
+            span: *self.trace.span_id().as_bytes(),
+            parent: self.part_of.map(|span| *span.as_bytes()),
+        };
+        let mut span = Span::begin(spans::REQUEST, Kind::Server, place, start);
+        let (route, _, service) = self.taker();
+        span.knows("http.request.method", self.method.as_str().to_owned());
+        span.knows("url.path", self.uri.path().to_owned());
+        span.knows("http.response.status_code", u32::from(status));
+        span.knows("mamparo.route", route.to_owned());
+        span.knows("mamparo.service", service.to_owned());
+        match (self.code, self.complete) {
+            ("", true) if status < 500 => {}
+            ("", true) => span.fails(format!("status {status}")),
+            ("", false) => span.fails("broken off"),
+            (code, _) if status >= 500 => span.fails(code),
+            (code, _) => span.knows("error.type", code),
+        }
+        span.ends(end);
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         let worker = &self.peer.worker;
@@ -165,5 +195,8 @@ impl Drop for Ticket {
             aborted,
             trace = %self.trace.trace_id(),
         );
+        if is_recording() && self.trace.is_sampled() {
+            self.record(&worker.clock, took, status);
+        }
     }
 }

@@ -74,7 +74,7 @@ async fn a_face_shows_what_the_ledger_holds() {
     let service = folder.path().join("orders");
     let ledger = filled(&service).await;
     let face = Face::new("orders", ledger).sagas(Arc::new(OneSaga)).relay(|| json!({ "sent": 3 }));
-    let server = serve(face.metrics(|| "up 1\n".into()), &service.join("admin.sock")).unwrap();
+    let server = serve(face.metrics(async || "up 1\n".into()), &service.join("admin.sock")).unwrap();
     let mode = std::fs::metadata(server.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 

@@ -141,6 +141,19 @@ fn addresses_are_taken_once_and_stay_on_the_machine() {
 }
 
 #[test]
+fn a_collector_that_cannot_be_reached_this_way_is_refused() {
+    expect(
+        "version: 1\ntelemetry: {otlp_endpoint: 'https://c:4318', sample: 2}\n",
+        &["2:54: telemetry.sample: 2 is too large; at most 1"],
+    );
+    expect(
+        "version: 1\ntelemetry: {otlp_endpoint: 'https://c:4318'}\n",
+        &["2:28: telemetry.otlp_endpoint: `https://c:4318` is not the base URL of a collector; such as \
+             http://127.0.0.1:4318; spans are not sent through TLS, so let a collector on this machine hand them on"],
+    );
+}
+
+#[test]
 fn text_that_is_not_yaml_and_text_without_end_are_refused() {
     let first = |text: &str| problems(text).swap_remove(0);
     assert!(first("version: 1\ndata: [1\n").starts_with("2:7: "), "{}", first("version: 1\ndata: [1\n"));

@@ -21,6 +21,7 @@ fn what_is_left_out_has_a_default() {
     assert!(config.roles.contains(&Role::Gateway) && config.roles.contains(&Role::Hub));
     assert_eq!(config.gateway.limits.body, 8 << 20);
     assert_eq!(config.log.level, "info");
+    assert_eq!((config.telemetry.otlp_endpoint, config.telemetry.sample), (None, 1.0));
 }
 
 #[test]
@@ -57,10 +58,28 @@ applications:
 }
 
 #[test]
+fn spans_go_to_a_collector() {
+    let endpoint = |text: &str| {
+        let text = format!("version: 1\ntelemetry: {{otlp_endpoint: '{text}', sample: 0.25}}\n");
+        check(&text, "m.yaml")
+            .map(|config| (config.telemetry.otlp_endpoint.unwrap(), config.telemetry.sample))
+    };
+    assert_eq!(endpoint("http://127.0.0.1:4318/").unwrap(), ("http://127.0.0.1:4318".to_owned(), 0.25));
+    assert_eq!(endpoint("http://[::1]:4318/otlp").unwrap().0, "http://[::1]:4318/otlp");
+    for wrong in
+        ["", "127.0.0.1:4318", "https://collector:4318", "http://", "http://:1", "http://a?b", "http://a b"]
+    {
+        assert!(endpoint(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_schema_is_a_schema_and_the_reference_names_every_key() {
     let (schema, reference) = (schema(), reference());
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    for key in ["version", "gateway.routes[].match", "topics.<name>", "shop.card_provider", "max_attempts"] {
+    for key in
+        ["version", "gateway.routes[].match", "topics.<name>", "shop.card_provider", "max_attempts", "sample"]
+    {
         assert!(reference.contains(key), "{key} is missing in\n{reference}");
     }
     assert!(!reference.contains("| |"), "a key without a type or a meaning in\n{reference}");

@@ -12,6 +12,7 @@ use super::LogOptions;
 use crate::handler::{Handler, context};
 use crate::limits::RECORDS_PER_TRANSACTION;
 use crate::status::Counters;
+use crate::trace::Trace;
 use crate::verdict::judge;
 use crate::{Options, Verdict};
 
@@ -118,7 +119,9 @@ impl Applier {
     async fn transact(&self, number: u32, batch: Vec<Record>, attempt: u32) -> Result<usize> {
         let Options { expired, .. } = self.options.common;
         let Some(first) = batch.first() else { return Ok(0) };
-        let cx = context(&first.message, attempt, expired, self.ledger.clock());
+        let (clock, count) = (self.ledger.clock(), batch.len());
+        let cx = context(&first.message, attempt, expired, clock);
+        let (cx, trace) = Trace::begin(cx, &first.message, &self.random, clock);
         let (handler, checkpoint) = (Arc::clone(&self.handler), self.name(number));
         let work = async move |tx: &mut Tx<'_>| {
             let next = tx.checkpoint(&checkpoint).await?;
@@ -133,7 +136,13 @@ impl Applier {
             }
             Ok(batch.len() - applied)
         };
-        self.ledger.transact(&cx, work).await
+        let result = self.ledger.transact(&cx, work).await;
+        trace.end(&self.checkpoint, count, &result, clock);
+        if let Err(error) = &result {
+            let (checkpoint, trace) = (&self.checkpoint, cx.trace().trace_id());
+            tracing::info!(%checkpoint, number, attempt, count, %trace, %error, "records not applied");
+        }
+        result
     }
 
     /// Publishes the first record as a dead letter and moves past it; answers whether that is done.

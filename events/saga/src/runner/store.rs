@@ -5,6 +5,7 @@ use mamparo_ledger::{Error, Ledger, Migration, Migrations, ReadError, Result, Ro
 
 use crate::core::State;
 use crate::id::SagaId;
+use crate::limits::COUNTED_MAX;
 use crate::state::Status;
 
 pub(super) const MIGRATIONS: Migrations = Migrations {
@@ -125,6 +126,13 @@ pub(super) async fn list(
     rows.iter().map(|row| summary(row).map_err(unreadable)).collect()
 }
 
+/// How many sagas have this status, as far as [`COUNTED_MAX`].
+pub(super) async fn count(ledger: &Ledger, status: &str) -> Result<u64, ReadError> {
+    let sql = "SELECT count(*) FROM (SELECT 1 AS one FROM mp_saga WHERE status = ?1 LIMIT ?2) AS counted";
+    let rows = ledger.query(sql, params![status, COUNTED_MAX]).await?;
+    rows.first().map_or(Ok(0), |row| row.get(0).map_err(unreadable))
+}
+
 fn summary(row: &Row) -> Result<Summary> {
     Ok(Summary {
         id: row.get(0)?,
@@ -145,7 +153,7 @@ fn unreadable(error: impl std::fmt::Display) -> ReadError {
     ReadError::Unavailable(format!("the row of a saga cannot be read: {error}"))
 }
 
-fn word(status: &Status) -> &'static str {
+pub(super) fn word(status: &Status) -> &'static str {
     match status {
         Status::New => "new",
         Status::Running => "running",

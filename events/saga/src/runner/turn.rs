@@ -4,6 +4,7 @@ use mamparo_context::{Context, Timestamp, failpoint};
 use mamparo_ledger::{Error, Message, Result, Timer, Tx};
 
 use super::store::{self, Stored};
+use super::trace::Trace;
 use super::{Sagas, Taken, calls, message, wake};
 use crate::action::Action;
 use crate::core::State;
@@ -25,7 +26,9 @@ impl Sagas {
     pub(super) async fn begin(&self, tx: &mut Tx<'_>, definition: &Definition, state: State) -> Result<()> {
         let trace = tx.context().trace().clone();
         let mut stored = Stored { state, trace, wake: None };
-        self.step(tx, definition, &mut stored, Input::Start).await?;
+        let turn = Trace::begin(tx, &stored);
+        self.step(tx, definition, &mut stored, Input::Start, &turn).await?;
+        turn.end(tx, &stored);
         set_wake(tx, &mut stored).await?;
         store::insert(tx, &stored).await?;
         failpoint("saga.start.before-commit");
@@ -35,10 +38,12 @@ impl Sagas {
     pub(super) async fn turn(&self, tx: &mut Tx<'_>, mut stored: Stored, input: Input) -> Result<Taken> {
         let definition = self.0.registry.of(&stored.state).map_err(Error::app)?;
         let before = stored.state.revision();
-        self.step(tx, definition, &mut stored, input).await?;
+        let turn = Trace::begin(tx, &stored);
+        self.step(tx, definition, &mut stored, input, &turn).await?;
         if stored.state.revision() == before {
             return Ok(Taken::NoEffect);
         }
+        turn.end(tx, &stored);
         set_wake(tx, &mut stored).await?;
         store::update(tx, &stored, before).await?;
         failpoint("saga.turn.before-commit");
@@ -55,11 +60,16 @@ impl Sagas {
     ) -> Result<()> {
         let definition = self.0.registry.of(&stored.state).map_err(Error::app)?;
         let before = stored.state.revision();
+        let turn = Trace::begin(tx, &stored);
         while let Some(due) =
             stored.state.timers().iter().filter(|set| set.due <= now).min_by_key(|set| set.due)
         {
             let input = Input::TimerFired(due.timer.clone());
-            self.step(tx, definition, &mut stored, input).await?;
+            self.step(tx, definition, &mut stored, input, &turn).await?;
+        }
+        // It may have been woken for a timer that is gone.
+        if stored.state.revision() != before {
+            turn.end(tx, &stored);
         }
         stored.wake = None;
         set_wake(tx, &mut stored).await?;
@@ -75,6 +85,7 @@ impl Sagas {
         definition: &Definition,
         stored: &mut Stored,
         input: Input,
+        turn: &Trace,
     ) -> Result<()> {
         let now = tx.clock().wall();
         let actions = stored.state.transition(definition, input, now).map_err(Error::app)?;
@@ -82,7 +93,7 @@ impl Sagas {
             match action {
                 Action::Send(command) => {
                     // The saga's own context: the deadline of whoever caused this turn is not the command's.
-                    let cx = Context::from_trace(stored.trace.clone());
+                    let cx = Context::from_trace(turn.of_commands.clone());
                     let message = message::command(command, &self.0.reply_to, &cx, tx.clock());
                     tx.publish(message.map_err(Error::app)?).await?;
                 }

@@ -200,6 +200,8 @@ async fn sagas_are_listed_by_status() {
         let list = bench.sagas.list(&bench.ledger, status, after, 10).await.unwrap();
         assert_eq!(list.iter().map(|saga| saga.id.as_str()).collect::<Vec<_>>(), ids);
     }
+    assert_eq!(bench.sagas.count(&bench.ledger, "compensating").await.unwrap(), 1);
+    assert_eq!(bench.sagas.count(&bench.ledger, "parked").await.unwrap(), 0);
 }
 
 /// Fails, cannot tell, panics, then obeys.

@@ -9,19 +9,18 @@ use mamparo_admin::{Face, Orchestrated, Server};
 use mamparo_broker::Queue;
 use mamparo_config::Config;
 use mamparo_context::Random;
-use mamparo_ledger::Ledger;
 use mamparo_relay::Status;
 use mamparo_shop_http::Client;
 use mamparo_shop_payments::provider::{self, Behaviour};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::commands::load::{Source, file_or_default};
 use crate::failure::{Failure, Outcome};
+use crate::process_metrics::{Watched, text_of};
 use crate::stop::Stop;
 use crate::supervise::{bind, prepare};
-use crate::{logging, process_metrics};
+use crate::{logging, otlp};
 
 /// Threads of the runtime of one service, beside those of its ledger.
 const THREADS: usize = 2;
@@ -88,8 +87,11 @@ pub(super) fn run<F: Future<Output = Outcome>>(
         listener.set_nonblocking(true).map_err(Failure::other)?;
         let listener = TcpListener::from_std(listener).map_err(Failure::other)?;
         let hub = mamparo_hub::Client::connect(&format!("http://{}", args.hub)).map_err(Failure::other)?;
+        let exporter = otlp::start(&config.telemetry, name);
         let frame = Frame { name, data, listener, queue: Arc::new(hub), mesh: args.mesh, config, stop };
-        service(frame).await
+        let outcome = service(frame).await;
+        exporter.close().await;
+        outcome
     })
 }
 
@@ -102,8 +104,14 @@ pub(super) async fn orders(frame: Frame) -> Outcome {
         other => broken(name, other),
     })?;
     let sagas = Orchestrated::new(service.ledger().clone(), service.sagas().clone());
-    let face = face(name, service.ledger(), Some(service.relay())).sagas(Arc::new(sagas));
-    let _admin = serve(face, &data)?;
+    let watched = Watched {
+        ledger: service.ledger().clone(),
+        relay: Some(service.relay()),
+        consumer: Some(service.consumer()),
+        projections: service.projections(),
+        sagas: Some(service.sagas().clone()),
+    };
+    let _admin = serve(face(name, watched).sagas(Arc::new(sagas)), &data)?;
     service.run(stopped(&mut stop)).await;
     Ok(())
 }
@@ -118,7 +126,13 @@ pub(super) async fn payments(frame: Frame) -> Outcome {
         RunError::Open(error) => error.into(),
         other => broken(name, other),
     })?;
-    let _admin = serve(face(name, service.ledger(), Some(service.relay())), &data)?;
+    let watched = Watched {
+        relay: Some(service.relay()),
+        consumer: Some(service.consumer()),
+        projections: service.projections(),
+        ..Watched::only(service.ledger().clone())
+    };
+    let _admin = serve(face(name, watched), &data)?;
     service.run(stopped(&mut stop)).await;
     Ok(())
 }
@@ -132,7 +146,12 @@ pub(super) async fn inventory(frame: Frame) -> Outcome {
         RunError::Open(error) => error.into(),
         other => broken(name, other),
     })?;
-    let _admin = serve(face(name, service.ledger(), Some(service.relay())), &data)?;
+    let watched = Watched {
+        relay: Some(service.relay()),
+        consumer: Some(service.consumer()),
+        ..Watched::only(service.ledger().clone())
+    };
+    let _admin = serve(face(name, watched), &data)?;
     service.run(stopped(&mut stop)).await;
     Ok(())
 }
@@ -152,14 +171,14 @@ pub(super) async fn provider(frame: Frame) -> Outcome {
     let random = Random::seeded(configured.seed);
     let options = provider::Options { data: data.clone(), listener, behaviour, random };
     let service = provider::Service::open(options).await?;
-    let _admin = serve(face(name, service.ledger(), None), &data)?;
+    let _admin = serve(face(name, Watched::only(service.ledger().clone())), &data)?;
     service.run(stopped(&mut stop)).await;
     Ok(())
 }
 
-fn face(name: &str, ledger: &Ledger, relay: Option<watch::Receiver<Status>>) -> Face {
-    let face = Face::new(name, ledger.clone());
-    let face = face.metrics(process_metrics::text_of(ledger.clone(), relay.clone()));
+fn face(name: &str, watched: Watched) -> Face {
+    let (face, relay) = (Face::new(name, watched.ledger.clone()), watched.relay.clone());
+    let face = face.metrics(text_of(watched));
     match relay {
         Some(relay) => face.relay(move || status(&relay.borrow())),
         None => face,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{HeaderMap, Uri};
 use mamparo_context::Clock;
 use mamparo_ledger::{Error, Tx};
 use mamparo_saga::SagaId;
-use mamparo_shop_http::{Command, Problem, Stored, context, one_of, query, remember, remembered};
+use mamparo_shop_http::{Command, Path, Problem, Stored, context, one_of, query, remember, remembered};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What is sold.
 
-use axum::extract::{Path, State};
-use mamparo_shop_http::Problem;
+use axum::extract::State;
+use mamparo_shop_http::{Path, Problem};
 use serde_json::{Value, json};
 
 use super::Face;

@@ -3,14 +3,14 @@
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 use mamparo_context::Random;
 use mamparo_ledger::{Ledger, Tx};
-use mamparo_shop_http::{Command, Problem, query, unknown_method, unknown_path};
+use mamparo_shop_http::{Command, Path, Problem, query, unknown_method, unknown_path};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -87,6 +87,8 @@ async fn answer(fate: Fate, answer: Response) -> Response {
 
 async fn charge(State(face): State<Face>, command: Command) -> Result<Response, Problem> {
     let (wanted, _) = command.parse::<Charge>()?;
+    let trace = command.cx.trace().trace_id();
+    tracing::debug!(key = command.key.as_str(), order = wanted.order, %trace, "asked to charge");
     let fate = face.fate().await?;
     if wanted.amount <= 0 {
         return Err(Problem::impossible("amount-out-of-range", "an amount is more than zero"));
