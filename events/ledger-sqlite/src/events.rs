@@ -165,20 +165,35 @@ const COLUMNS: &str = "position, stream, version, id, kind, at, data, metadata";
 /// Kinds that a page remembers; a program with more of them pays an allocation for the rest.
 const KINDS_REMEMBERED_MAX: usize = 16;
 
+/// Most events and bytes that a page makes room for before it knows what it will hold.
+const ROOM_EVENTS_MAX: usize = 4_096;
+const ROOM_BYTES_MAX: usize = 1024 * 1024;
+
 impl Page {
+    /// An empty page that will hold `max` events at most.
+    fn new(max: usize) -> Self {
+        let room = max.min(ROOM_EVENTS_MAX);
+        Self { events: Vec::with_capacity(room), spans: Vec::with_capacity(room), ..Self::default() }
+    }
+
     fn push(&mut self, row: &Row<'_>, stream: StreamName) -> rusqlite::Result<()> {
         let begin = self.bytes.len();
-        self.bytes.extend_from_slice(row.get_ref(6)?.as_bytes()?);
+        let data = row.get_ref(6)?.as_bytes()?;
+        if begin == 0 {
+            // Events of a ledger are much alike.
+            self.bytes.reserve((data.len() * self.events.capacity()).min(ROOM_BYTES_MAX));
+        }
+        self.bytes.extend_from_slice(data);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(row.get_ref(7)?.as_bytes()?);
-        let kind = row.get_ref(4)?.as_str()?;
+        let kind = row.get_ref(4)?.as_bytes()?;
         let event = Recorded {
-            position: row.get::<_, i64>(0)?.cast_unsigned(),
+            position: row.get_ref(0)?.as_i64()?.cast_unsigned(),
             stream,
-            version: row.get::<_, i64>(2)?.cast_unsigned(),
+            version: row.get_ref(2)?.as_i64()?.cast_unsigned(),
             id: Uuid::from_slice(row.get_ref(3)?.as_blob()?).unwrap_or_default(),
             kind: self.kind(kind),
-            at: Timestamp::from_micros(row.get(5)?),
+            at: Timestamp::from_micros(row.get_ref(5)?.as_i64()?),
             data: Bytes::new(),
             raw_metadata: Bytes::new(),
         };
@@ -187,11 +202,11 @@ impl Page {
         Ok(())
     }
 
-    fn kind(&mut self, text: &str) -> Arc<str> {
-        if let Some(kind) = self.kinds.iter().find(|kind| &***kind == text) {
+    fn kind(&mut self, text: &[u8]) -> Arc<str> {
+        if let Some(kind) = self.kinds.iter().find(|kind| kind.as_bytes() == text) {
             return Arc::clone(kind);
         }
-        let kind: Arc<str> = text.into();
+        let kind: Arc<str> = String::from_utf8_lossy(text).into();
         if self.kinds.len() < KINDS_REMEMBERED_MAX {
             self.kinds.push(Arc::clone(&kind));
         }
@@ -240,7 +255,7 @@ pub(crate) fn read_stream(
     );
     let mut statement = prepare(conn, &sql)?;
     bind(&mut statement, params![stream.as_str(), from, max as u64])?;
-    let (mut rows, mut page) = (statement.raw_query(), Page::default());
+    let (mut rows, mut page) = (statement.raw_query(), Page::new(max));
     while let Some(row) = rows.next()? {
         page.push(row, stream.clone())?;
     }
@@ -252,9 +267,9 @@ pub(crate) fn read_all(conn: &Connection, after: u64, max: usize) -> rusqlite::R
     let sql = format!("SELECT {COLUMNS} FROM mp_event WHERE position > ?1 ORDER BY position LIMIT ?2");
     let mut statement = prepare(conn, &sql)?;
     bind(&mut statement, params![after, max as u64])?;
-    let (mut rows, mut page) = (statement.raw_query(), Page::default());
+    let (mut rows, mut page) = (statement.raw_query(), Page::new(max));
     while let Some(row) = rows.next()? {
-        let stream = page.stream(conn, row.get(1)?)?;
+        let stream = page.stream(conn, row.get_ref(1)?.as_i64()?)?;
         page.push(row, stream)?;
     }
     Ok(page.finish())
