@@ -35,10 +35,18 @@ pub(crate) fn text(config: &Config, folder: &Folder, addresses: &Addresses, took
         );
     }
     let _ = writeln!(text, "  curl http://{}/readyz", listeners.admin);
-    text.push_str(
-        "  mamparo saga list\n  mamparo queue list\nctrl-c stops everything; what was acknowledged stays\n\n",
-    );
+    let program = program();
+    let _ = writeln!(text, "  {program} saga list\n  {program} queue list");
+    if is_shop(config) {
+        let _ = writeln!(text, "  {program} shop drive --orders 2000 --concurrency 64");
+    }
+    text.push_str("ctrl-c stops everything; what was acknowledged stays\n\n");
     text
+}
+
+/// This program as it was called, so that what is shown works when it is copied.
+fn program() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "mamparo".into())
 }
 
 fn is_shop(config: &Config) -> bool {
