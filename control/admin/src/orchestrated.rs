@@ -32,7 +32,9 @@ impl Orchestrated {
             Taken::NoEffect => Err(AdminError::Refused(format!(
                 "saga {id} is not where this could be done; `saga show` tells where"
             ))),
-            Taken::Now(status) => Ok(json!({ "id": id, "status": word(&status), "reason": reason(&status) })),
+            Taken::Now(status) => {
+                Ok(json!({ "id": id, "status": status.as_str(), "reason": reason(&status) }))
+            }
         }
     }
 }
@@ -115,7 +117,7 @@ fn whole(state: &State) -> Value {
         "definition": state.definition(),
         "version": state.version(),
         "revision": state.revision(),
-        "status": word(state.status()),
+        "status": state.status().as_str(),
         "reason": reason(state.status()).or_else(|| state.stop().map(|stop| stop.reason.clone())),
         "step": state.current_step(),
         "started": state.created_at().to_string(),
@@ -127,17 +129,6 @@ fn whole(state: &State) -> Value {
         "history_left_out": state.history_left_out(),
         "timers": timers,
     })
-}
-
-fn word(status: &Status) -> &'static str {
-    match status {
-        Status::New => "new",
-        Status::Running => "running",
-        Status::Compensating => "compensating",
-        Status::Completed => "completed",
-        Status::Cancelled => "cancelled",
-        Status::Parked { .. } => "parked",
-    }
 }
 
 fn reason(status: &Status) -> Option<String> {

@@ -34,6 +34,15 @@ pub(crate) fn begin(error: &rusqlite::Error) -> Error {
     }
 }
 
+/// The same reason why a group could not begin, for the next of its units.
+pub(crate) fn begin_again(why: &Error) -> Error {
+    match why {
+        Error::DiskFull => Error::DiskFull,
+        Error::Unavailable(reason) => Error::Unavailable(reason.clone()),
+        other => Error::Unavailable(other.to_string()),
+    }
+}
+
 /// Whether nobody can tell if the commit that failed so is on disk: `fdatasync` itself failed. To sync again
 /// proves nothing then, since the kernel may have dropped the pages (see P. Rebello et al., "Can Applications
 /// Recover from fsync Failures?", 2020).
@@ -68,5 +77,17 @@ pub(crate) fn open(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::NotADatabase) => OpenError::NotALedger { path, message },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, message },
         _ => OpenError::Io { path, message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_of_a_group_is_told_the_same_reason() {
+        for why in [Error::DiskFull, Error::Unavailable("the disk failed to sync".into())] {
+            assert_eq!(begin_again(&why).to_string(), why.to_string());
+        }
     }
 }

@@ -119,9 +119,8 @@ impl Writer {
     fn group(&mut self, given: Vec<Box<dyn Unit>>, more: &mut More<'_>) -> Again {
         let began = self.clock.now();
         if let Err(why) = self.begin() {
-            let full = matches!(why, Error::DiskFull);
             for unit in given {
-                unit.finish(Err(if full { Error::DiskFull } else { Error::Unavailable(why.to_string()) }));
+                unit.finish(Err(error::begin_again(&why)));
             }
             return Again::new();
         }

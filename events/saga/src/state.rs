@@ -33,6 +33,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// The status as a word: as it is stored, listed and counted.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Status::New => "new",
+            Status::Running => "running",
+            Status::Compensating => "compensating",
+            Status::Completed => "completed",
+            Status::Cancelled => "cancelled",
+            Status::Parked { .. } => "parked",
+        }
+    }
+
     /// Whether nothing can happen any more.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Status::Completed | Status::Cancelled)

@@ -6,7 +6,6 @@ use mamparo_ledger::{Error, Ledger, Migration, Migrations, ReadError, Result, Ro
 use crate::core::State;
 use crate::id::SagaId;
 use crate::limits::COUNTED_MAX;
-use crate::state::Status;
 
 pub(super) const MIGRATIONS: Migrations = Migrations {
     component: "saga",
@@ -57,7 +56,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, stored: &Stored) -> Result<()> {
             state.id.as_str(),
             state.definition,
             state.version,
-            word(&state.status),
+            state.status.as_str(),
             state.current_step(),
             stored.trace.to_string(),
             state.created_at,
@@ -81,7 +80,7 @@ pub(super) async fn update(tx: &mut Tx<'_>, stored: &Stored, before: u64) -> Res
         .sql(
             sql,
             params![
-                word(&state.status),
+                state.status.as_str(),
                 state.current_step(),
                 state.updated_at,
                 stored.wake,
@@ -151,15 +150,4 @@ fn write(state: &State) -> Result<String> {
 
 fn unreadable(error: impl std::fmt::Display) -> ReadError {
     ReadError::Unavailable(format!("the row of a saga cannot be read: {error}"))
-}
-
-pub(super) fn word(status: &Status) -> &'static str {
-    match status {
-        Status::New => "new",
-        Status::Running => "running",
-        Status::Compensating => "compensating",
-        Status::Completed => "completed",
-        Status::Cancelled => "cancelled",
-        Status::Parked { .. } => "parked",
-    }
 }

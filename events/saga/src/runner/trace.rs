@@ -4,7 +4,7 @@ use mamparo_context::{Random, TraceContext};
 use mamparo_ledger::Tx;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
-use super::store::{self, Stored};
+use super::store::Stored;
 
 /// The place in the trace that a turn gives to its commands, and its span, if that is to be recorded.
 pub(super) struct Trace {
@@ -37,7 +37,7 @@ impl Trace {
         let Some(mut span) = self.span else { return };
         span.knows("mamparo.saga", stored.state.id().as_str().to_owned());
         span.knows("mamparo.saga.definition", stored.state.definition().to_owned());
-        span.knows("mamparo.saga.status", store::word(&stored.state.status));
+        span.knows("mamparo.saga.status", stored.state.status.as_str());
         span.ends(tx.clock().wall().as_micros());
     }
 }
