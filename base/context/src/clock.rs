@@ -5,10 +5,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+use crate::sleep::ManualSleep;
 
 /// Wall time as microseconds since 1970-01-01 UTC, fit to be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +91,11 @@ impl Deadline {
         self.0
     }
 
+    /// When it lies, as a number.
+    pub fn moment(self) -> Moment {
+        Moment::from(self.0)
+    }
+
     /// What is left of it at `now`; zero once it has passed.
     pub fn remaining(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
@@ -110,10 +119,12 @@ enum Source {
 }
 
 #[derive(Debug)]
-struct ManualTime {
+pub(crate) struct ManualTime {
     start: Instant,
     start_wall: Timestamp,
-    elapsed_micros: AtomicU64,
+    elapsed_nanos: AtomicU64,
+    /// Who sleeps until when, in the order of their going to sleep.
+    sleepers: Mutex<Vec<(Moment, Waker)>>,
 }
 
 impl Clock {
@@ -127,7 +138,8 @@ impl Clock {
         let time = Arc::new(ManualTime {
             start: process_start(),
             start_wall: Timestamp::from_micros(1_767_225_600_000_000),
-            elapsed_micros: AtomicU64::new(0),
+            elapsed_nanos: AtomicU64::new(0),
+            sleepers: Mutex::default(),
         });
         (Self(Source::Manual(Arc::clone(&time))), ManualClock(time))
     }
@@ -138,6 +150,22 @@ impl Clock {
         match &self.0 {
             Source::System => Instant::now(),
             Source::Manual(time) => time.start + time.elapsed(),
+        }
+    }
+
+    /// Monotonic time as a number.
+    pub fn moment(&self) -> Moment {
+        match &self.0 {
+            Source::System => Moment::from(self.now()),
+            Source::Manual(time) => time.moment(),
+        }
+    }
+
+    /// Waits until `at` on a manual clock; `None` on the clock of the machine, where the runtime has the timers.
+    pub fn manual_sleep(&self, at: Moment) -> Option<ManualSleep> {
+        match &self.0 {
+            Source::System => None,
+            Source::Manual(time) => Some(ManualSleep::new(Arc::clone(time), at)),
         }
     }
 
@@ -156,7 +184,19 @@ impl Clock {
 
 impl ManualTime {
     fn elapsed(&self) -> Duration {
-        Duration::from_micros(self.elapsed_micros.load(Ordering::SeqCst))
+        Duration::from_nanos(self.elapsed_nanos.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::from(self.start) + self.elapsed()
+    }
+
+    pub(crate) fn wake_at(&self, at: Moment, waker: &Waker) {
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        match sleepers.iter_mut().find(|(own, other)| *own == at && other.will_wake(waker)) {
+            Some(_) => {}
+            None => sleepers.push((at, waker.clone())),
+        }
     }
 }
 
@@ -165,15 +205,35 @@ impl ManualTime {
 pub struct ManualClock(Arc<ManualTime>);
 
 impl ManualClock {
-    /// Moves the clock forward by `by`, rounded down to microseconds.
+    /// Moves the clock forward by `by`, and wakes who sleeps until then or less.
     pub fn advance(&self, by: Duration) {
-        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-        self.0.elapsed_micros.fetch_add(micros, Ordering::SeqCst);
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.0.elapsed_nanos.fetch_add(nanos, Ordering::SeqCst);
+        let now = self.0.moment();
+        let mut due = Vec::new();
+        let mut sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.retain(|(at, waker)| {
+            let sleeps_on = *at > now;
+            if !sleeps_on {
+                due.push((*at, waker.clone()));
+            }
+            sleeps_on
+        });
+        drop(sleepers);
+        due.sort_by_key(|(at, _)| *at);
+        due.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// How far the clock must be moved for the next sleeper to wake; `None` when nobody sleeps.
+    pub fn next_wakeup(&self) -> Option<Duration> {
+        let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = sleepers.iter().map(|(at, _)| *at).min()?;
+        Some(next.since(self.0.moment()))
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "an arbitrary origin: only differences to it are ever used")]
-fn process_start() -> Instant {
+pub(crate) fn process_start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     *START.get_or_init(Instant::now)
 }

@@ -6,11 +6,14 @@
 mod clock;
 mod context;
 mod criticality;
+pub mod duration;
 mod failpoint;
 mod fault;
 mod headers;
 mod key;
+mod moment;
 mod random;
+mod sleep;
 mod trace;
 
 pub use clock::{Clock, Deadline, ManualClock, Timestamp};
@@ -20,5 +23,7 @@ pub use failpoint::failpoint;
 pub use fault::{Fault, Origin, Retry};
 pub use headers::{Carrier, HeaderError, http, message};
 pub use key::{IdempotencyKey, InvalidIdempotencyKey};
+pub use moment::Moment;
 pub use random::{Ids, Random};
+pub use sleep::ManualSleep;
 pub use trace::{InvalidTraceContext, SpanId, TraceContext, TraceId};

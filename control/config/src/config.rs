@@ -119,7 +119,7 @@ pub struct Gateway {
     /// Threads that serve; `None` leaves the number to the machine.
     pub workers: Option<usize>,
     /// How long requests under way may take when the gateway stops.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
@@ -133,10 +133,10 @@ pub struct Route {
     /// The service they go to; it is in [`Config::services`].
     pub service: String,
     /// The whole request, answer included; over zero.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub timeout: Duration,
     /// Until the header of the answer; over zero.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub answer_timeout: Duration,
     /// Largest body of a request, in bytes; `None` for the one of the gateway.
     pub body: Option<u64>,
@@ -166,13 +166,13 @@ pub struct GatewayLimits {
     /// Body of a request, in bytes.
     pub body: u64,
     /// How long a client may take to send its headers.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub header_time: Duration,
     /// How long a body may stand still.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub body_idle: Duration,
     /// How long a connection may rest between two requests.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub idle: Duration,
 }
 
@@ -201,14 +201,14 @@ pub struct QueueTopic {
     /// Failed attempts until a message becomes a dead letter.
     pub max_attempts: u32,
     /// How long a lease lasts; over zero.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub visibility: Duration,
     /// Most messages it holds.
     pub capacity: u64,
     /// Most bytes it holds.
     pub capacity_bytes: u64,
     /// How long ids are remembered beyond the life of their message.
-    #[serde(serialize_with = "crate::units::duration_text_opt")]
+    #[serde(serialize_with = "mamparo_context::duration::option::serialize")]
     pub dedup: Option<Duration>,
     /// Topics of which it gets a copy of every message; they are in [`Config::topics`].
     pub subscribe: Vec<String>,
@@ -220,7 +220,7 @@ pub struct LogTopic {
     /// In how many partitions the keys are spread.
     pub partitions: u32,
     /// How long records are kept.
-    #[serde(serialize_with = "crate::units::duration_text_opt")]
+    #[serde(serialize_with = "mamparo_context::duration::option::serialize")]
     pub retention: Option<Duration>,
     /// Bytes that a partition keeps.
     pub retention_bytes: Option<u64>,
@@ -239,7 +239,7 @@ pub struct Application {
     #[serde(skip)]
     pub env: BTreeMap<String, String>,
     /// How long it may take to stop.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub stop: Duration,
 }
 
@@ -254,7 +254,7 @@ pub struct Shop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CardProvider {
     /// How long an answer takes.
-    #[serde(serialize_with = "crate::units::duration_text")]
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub latency: Duration,
     /// Requests in a hundred answered with an error.
     pub error_percent: u8,

@@ -1,5 +1,6 @@
 //! Compares the tree with the schema, and does not stop at the first difference.
 
+use mamparo_context::duration;
 use serde_json::{Map, Value as Json};
 
 use crate::limits::PROBLEMS_MAX;
@@ -7,7 +8,7 @@ use crate::problem::Problem;
 use crate::schema::{resolve, types, words};
 use crate::suggest::suggestion;
 use crate::tree::{Node, Place, Value};
-use crate::units::{parse_address, parse_duration, parse_size};
+use crate::units::{parse_address, parse_size};
 
 /// Everything in `tree` that the schema does not allow.
 pub(crate) fn compare(tree: &Node, schema: &Json, file: &str) -> Vec<Problem> {
@@ -93,7 +94,7 @@ impl Walk<'_> {
         }
         if let (Json::String(text), Some(format)) = (scalar, schema.get("format").and_then(Json::as_str)) {
             let (holds, example) = match format {
-                "duration" => (parse_duration(text).is_some(), "a duration has a unit: 250ms, 5s, 2m, 1h"),
+                "duration" => (duration::parse(text).is_some(), "a duration has a unit: 250ms, 5s, 2m, 1h"),
                 "size" => (parse_size(text).is_some(), "a size has a unit: 512B, 64KiB, 1MiB, 2GiB"),
                 "address" => {
                     (parse_address(text).is_some(), "an address is an IP and a port: 127.0.0.1:8080")

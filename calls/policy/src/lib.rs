@@ -1,0 +1,14 @@
+//! Calls that survive failures. Each policy is decided in a pure core that takes the time as an argument, is used
+//! as a library call, and is a tower layer; the proxy uses the same code.
+#![doc = include_str!("../README.md")]
+
+pub mod limits;
+
+mod mode;
+mod outcome;
+mod refusal;
+pub mod time;
+
+pub use mode::Mode;
+pub use outcome::{Classify, Health, Outcome, ToFault};
+pub use refusal::{Policy, Reason, Refusal};
