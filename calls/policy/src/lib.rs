@@ -4,11 +4,18 @@
 
 pub mod limits;
 
+mod admission;
+mod config;
+mod counts;
 mod mode;
 mod outcome;
 mod refusal;
+mod sync;
 pub mod time;
 
+pub use admission::{Admission, Admit, Permit, Waiting};
+pub use config::InvalidConfig;
+pub use counts::{Counted, Counts};
 pub use mode::Mode;
 pub use outcome::{Classify, Health, Outcome, ToFault};
 pub use refusal::{Policy, Reason, Refusal};
