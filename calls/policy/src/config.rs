@@ -1,4 +1,6 @@
-//! What makes a configuration of a policy wrong.
+//! What makes a configuration of a policy wrong, and how its time spans are described to who checks files.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::Policy;
 
@@ -29,4 +31,9 @@ impl InvalidConfig {
     ) -> Result<(), Self> {
         if holds { Ok(()) } else { Err(Self::new(policy, field, problem)) }
     }
+}
+
+/// A time span in a file, such as `250ms`.
+pub(crate) fn duration_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "duration", "pattern": "^[0-9]+(us|ms|s|m|h|d)$" })
 }

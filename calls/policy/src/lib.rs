@@ -5,8 +5,10 @@
 pub mod limits;
 
 mod admission;
+pub mod breaker;
 mod config;
 mod counts;
+mod draw;
 mod mode;
 mod outcome;
 mod refusal;

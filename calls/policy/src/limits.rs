@@ -4,3 +4,7 @@ use std::time::Duration;
 
 /// Longest time that a dependency may ask to be left alone; what asks for more is cut to it.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Most calls in the window of a breaker.
+pub const BREAKER_WINDOW_CALLS_MAX: u32 = 10_000;
+/// Longest time in the window of a breaker.
+pub const BREAKER_WINDOW_TIME_MAX: Duration = Duration::from_secs(3_600);
