@@ -5,7 +5,9 @@
 pub mod limits;
 
 mod admission;
+pub mod body;
 pub mod breaker;
+pub mod bulkhead;
 mod config;
 mod counts;
 mod draw;

@@ -8,3 +8,7 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 pub const BREAKER_WINDOW_CALLS_MAX: u32 = 10_000;
 /// Longest time in the window of a breaker.
 pub const BREAKER_WINDOW_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// Most calls at the same time that a bulkhead lets through.
+pub const BULKHEAD_CALLS_MAX: u32 = 1_000_000;
+/// Most calls that wait in one line.
+pub const LINE_MAX: u32 = 100_000;
