@@ -14,8 +14,10 @@ mod draw;
 mod mode;
 mod outcome;
 mod refusal;
+pub mod retry;
 mod sync;
 pub mod time;
+pub mod timeout;
 
 pub use admission::{Admission, Admit, Permit, Waiting};
 pub use config::InvalidConfig;

@@ -12,3 +12,5 @@ pub const BREAKER_WINDOW_TIME_MAX: Duration = Duration::from_secs(3_600);
 pub const BULKHEAD_CALLS_MAX: u32 = 1_000_000;
 /// Most calls that wait in one line.
 pub const LINE_MAX: u32 = 100_000;
+/// Most attempts of one call.
+pub const ATTEMPTS_MAX: u32 = 10;

@@ -1,0 +1,12 @@
+//! Retry: asks again what may be asked again, after a pause, out of a budget that all calls of a target share.
+#![doc = include_str!("../../../docs/policies/retry.md")]
+
+mod budget;
+mod config;
+mod core;
+#[cfg(test)]
+mod tests;
+
+pub use budget::{Budget, Withdrawal};
+pub use config::{BackoffConfig, BudgetConfig, Jitter, Repeat, RetryConfig};
+pub use core::{Again, GaveUp, Retry, Tries};

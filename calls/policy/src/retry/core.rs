@@ -1,0 +1,187 @@
+//! Decides whether a call is made again, and after which pause: a function of what the last attempt came to.
+
+use std::time::Duration;
+
+use mamparo_context::{Context, Fault, Moment, Retry as Advice};
+
+use super::budget::{Budget, Withdrawal};
+use super::config::{Jitter, Repeat, RetryConfig};
+use crate::draw::Draw;
+use crate::{Mode, Outcome};
+
+/// What all calls of a target share.
+#[derive(Debug)]
+pub struct Retry {
+    config: RetryConfig,
+    budget: Budget,
+}
+
+/// The attempts of one call.
+#[derive(Clone, Debug)]
+pub struct Tries {
+    made: u32,
+    pause: Duration,
+    withdrawn: Option<Withdrawal>,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Again {
+    /// It stays as it is: the call has succeeded, or asking again cannot help or is not safe.
+    No,
+    /// Asking again might have helped, and is not done. Nobody above should do it instead.
+    GaveUp(GaveUp),
+    /// Ask again after a pause.
+    After(Duration),
+}
+
+/// Why it is not asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GaveUp {
+    /// All attempts have been made.
+    Attempts,
+    /// The budget of the target is spent.
+    Budget,
+    /// The pause would outlast the deadline.
+    Deadline,
+    /// The dependency asks to be left alone for longer than anybody waits.
+    RetryAfter,
+}
+
+impl GaveUp {
+    /// As it stands in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Budget => "budget",
+            Self::Deadline => "deadline",
+            Self::RetryAfter => "retry-after",
+        }
+    }
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { made: 1, pause: Duration::ZERO, withdrawn: None }
+    }
+}
+
+impl Tries {
+    /// Attempts that were made, or are under way.
+    pub const fn made(&self) -> u32 {
+        self.made
+    }
+}
+
+impl Retry {
+    /// With a full budget. The configuration is one that holds ([`RetryConfig::check`]).
+    pub(crate) fn new(config: RetryConfig) -> Self {
+        Self { config, budget: Budget::new(config.budget) }
+    }
+
+    /// What it goes by.
+    pub const fn config(&self) -> &RetryConfig {
+        &self.config
+    }
+
+    /// What is left for asking again.
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// An attempt has come to `outcome` at `now`; the call ends at `until`, and no attempt begins with less than
+    /// `minimum` left.
+    #[inline]
+    pub(crate) fn next(
+        &self,
+        tries: &mut Tries,
+        outcome: &Outcome,
+        cx: &Context,
+        end: End,
+        draw: &mut Draw,
+    ) -> Again {
+        match outcome.fault() {
+            None => {
+                self.budget.deposit(tries.withdrawn.take());
+                Again::No
+            }
+            Some(fault) => self.after_failure(tries, outcome, fault, cx, end, draw),
+        }
+    }
+
+    fn after_failure(
+        &self,
+        tries: &mut Tries,
+        outcome: &Outcome,
+        fault: &Fault,
+        cx: &Context,
+        End { now, until, minimum }: End,
+        draw: &mut Draw,
+    ) -> Again {
+        if !fault.is_transient() || !may_repeat(self.config.repeat, fault, cx) {
+            return Again::No;
+        }
+        if tries.made >= self.config.attempts {
+            return Again::GaveUp(GaveUp::Attempts);
+        }
+        let busy = matches!(outcome, Outcome::BackPressure(_));
+        let own = self.pause(tries, busy, draw);
+        let pause = match fault.retry {
+            Advice::After(asked) if asked > self.config.retry_after_max => {
+                return Again::GaveUp(GaveUp::RetryAfter);
+            }
+            // Those who were all told the same time must not come back together.
+            Advice::After(asked) => {
+                asked + own.min(asked / 4).max(Duration::from_millis(1)).mul_f64(draw.unit())
+            }
+            _ => own,
+        };
+        if until.is_some_and(|until| now + pause + minimum >= until) {
+            return Again::GaveUp(GaveUp::Deadline);
+        }
+        let Some(withdrawn) = self.budget.withdraw(busy, now) else { return Again::GaveUp(GaveUp::Budget) };
+        if self.config.mode != Mode::Enforce {
+            self.budget.deposit(Some(withdrawn));
+            return Again::No;
+        }
+        tries.withdrawn = Some(withdrawn);
+        tries.made += 1;
+        Again::After(pause)
+    }
+
+    fn pause(&self, tries: &mut Tries, busy: bool, draw: &mut Draw) -> Duration {
+        let backoff = self.config.backoff;
+        let base = if busy { self.config.busy_pause.max(backoff.base) } else { backoff.base };
+        let max = backoff.max.max(base);
+        let grown = base.saturating_mul(1_u32.checked_shl(tries.made - 1).unwrap_or(u32::MAX)).min(max);
+        match backoff.jitter {
+            Jitter::None => grown,
+            Jitter::Full => grown.mul_f64(draw.unit()),
+            Jitter::Decorrelated => {
+                let most = tries.pause.max(base).saturating_mul(3).min(max);
+                let pause = base + most.saturating_sub(base).mul_f64(draw.unit());
+                tries.pause = pause;
+                pause
+            }
+        }
+    }
+}
+
+/// When an attempt ended, and how much time the call has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) now: Moment,
+    pub(crate) until: Option<Moment>,
+    pub(crate) minimum: Duration,
+}
+
+/// Whether the same call may be made again without doing harm.
+pub(crate) fn may_repeat(repeat: Repeat, fault: &Fault, cx: &Context) -> bool {
+    !fault.indeterminate
+        || match repeat {
+            Repeat::Unsent => false,
+            Repeat::Keyed => cx.idempotency_key().is_some(),
+            Repeat::Idempotent => true,
+        }
+}
