@@ -49,11 +49,20 @@ pub trait Admission: Send + Sync + 'static {
     /// The call was dropped before it came to anything: it says nothing of whoever was asked.
     fn cancel(&self, pass: Self::Pass);
 
+    /// The call was never made, for another policy refused it: all that it took comes back.
+    #[inline]
+    fn give_back(&self, pass: Self::Pass) {
+        self.cancel(pass);
+    }
+
     /// Whether it acts.
     fn mode(&self) -> Mode;
 
     /// What it has done.
     fn counts(&self) -> &Counts;
+
+    /// Its values in words, on one line.
+    fn describe(&self) -> String;
 
     /// The clock it goes by.
     fn clock(&self) -> &Clock;
@@ -149,6 +158,11 @@ pub struct Permit<A: Admission, H: Deref<Target = A> = Arc<A>> {
 impl<A: Admission, H: Deref<Target = A>> Permit<A, H> {
     pub(crate) fn new(policy: H, pass: Option<A::Pass>) -> Self {
         Self { policy, pass }
+    }
+
+    /// Whose permit it is.
+    pub(crate) fn policy(&self) -> &A {
+        &self.policy
     }
 
     /// The call has come to `outcome`.

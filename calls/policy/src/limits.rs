@@ -14,3 +14,5 @@ pub const BULKHEAD_CALLS_MAX: u32 = 1_000_000;
 pub const LINE_MAX: u32 = 100_000;
 /// Most attempts of one call.
 pub const ATTEMPTS_MAX: u32 = 10;
+/// Most attempts of a hedged call beside the first.
+pub const HEDGES_MAX: u32 = 3;

@@ -10,3 +10,4 @@ mod tests;
 pub use budget::{Budget, Withdrawal};
 pub use config::{BackoffConfig, BudgetConfig, Jitter, Repeat, RetryConfig};
 pub use core::{Again, GaveUp, Retry, Tries};
+pub(crate) use core::{End, may_repeat};

@@ -1,7 +1,9 @@
 //! When a breaker opens, for how long, and how it closes again.
 
+use std::fmt;
 use std::time::Duration;
 
+use mamparo_context::duration::text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +160,38 @@ impl BreakerConfig {
         unless((1..=1_000).contains(&probes), "half_open.probes", "from 1 to 1000")?;
         unless(!wait.is_zero(), "half_open.wait", "longer than nothing")?;
         unless((1..=1_000).contains(&ramp_to), "half_open.ramp_to", "from 1 to 1000")
+    }
+}
+
+impl fmt::Display for BreakerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut opens = Vec::new();
+        if let Some(percent) = self.failure_percent {
+            opens.push(format!("{percent}% failed"));
+        }
+        if let Some(slow) = self.slow_calls {
+            opens.push(format!("{}% over {}", slow.percent, text(slow.above)));
+        }
+        let window = match self.window {
+            WindowConfig::Calls(calls) => format!("the last {calls} calls"),
+            WindowConfig::Time(time) => format!("the last {}", text(time)),
+        };
+        if !opens.is_empty() {
+            write!(f, "opens when {} of {window} (from {})", opens.join(" or "), self.minimum_calls)?;
+        }
+        if let Some(failures) = self.consecutive_failures {
+            let or = if opens.is_empty() { "opens" } else { " or" };
+            write!(f, "{or} after {failures} failures in a row")?;
+        }
+        let (open, half) = (self.open, self.half_open);
+        write!(
+            f,
+            ", for {} to {}; {} probe(s), ramp to {}",
+            text(open.initial),
+            text(open.max),
+            half.probes,
+            half.ramp_to
+        )
     }
 }
 

@@ -89,6 +89,10 @@ impl Core {
         }
     }
 
+    pub(super) fn config(&self) -> &BreakerConfig {
+        &self.config
+    }
+
     pub(super) fn state(&self) -> BreakerState {
         match (self.forced, self.state) {
             (Some(forced), _) => forced,

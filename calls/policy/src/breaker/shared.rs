@@ -182,6 +182,10 @@ impl Admission for Breaker {
         &self.counts
     }
 
+    fn describe(&self) -> String {
+        lock(&self.core).config().to_string()
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }

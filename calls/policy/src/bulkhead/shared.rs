@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
-use mamparo_context::{Clock, Context, Moment};
+use mamparo_context::{Clock, Context, Moment, duration};
 
 use super::config::BulkheadConfig;
 use super::core::{Line, Turn};
@@ -250,6 +250,12 @@ impl Admission for Bulkhead {
     #[inline]
     fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    fn describe(&self) -> String {
+        let wait = Duration::from_nanos(self.wait_nanos.load(Ordering::Relaxed));
+        let queue = self.queue.load(Ordering::Relaxed);
+        format!("{} calls at a time, {queue} wait up to {}", self.calls(), duration::text(wait))
     }
 
     fn clock(&self) -> &Clock {

@@ -6,7 +6,6 @@ use mamparo_context::{Context, Fault, Moment, Retry as Advice};
 
 use super::budget::{Budget, Withdrawal};
 use super::config::{Jitter, Repeat, RetryConfig};
-use crate::draw::Draw;
 use crate::{Mode, Outcome};
 
 /// What all calls of a target share.
@@ -34,6 +33,8 @@ pub enum Again {
     GaveUp(GaveUp),
     /// Ask again after a pause.
     After(Duration),
+    /// It would have been asked again, had it been enforced.
+    Shadow,
 }
 
 /// Why it is not asked again.
@@ -90,8 +91,7 @@ impl Retry {
         &self.budget
     }
 
-    /// An attempt has come to `outcome` at `now`; the call ends at `until`, and no attempt begins with less than
-    /// `minimum` left.
+    /// An attempt has come to `outcome`; `draw` gives numbers in `0.0..1.0`.
     #[inline]
     pub(crate) fn next(
         &self,
@@ -99,7 +99,7 @@ impl Retry {
         outcome: &Outcome,
         cx: &Context,
         end: End,
-        draw: &mut Draw,
+        draw: impl FnMut() -> f64,
     ) -> Again {
         match outcome.fault() {
             None => {
@@ -116,9 +116,13 @@ impl Retry {
         outcome: &Outcome,
         fault: &Fault,
         cx: &Context,
-        End { now, until, minimum }: End,
-        draw: &mut Draw,
+        End { now, until, minimum, refused }: End,
+        mut draw: impl FnMut() -> f64,
     ) -> Again {
+        // Who was refused here, and not told until when, does not stand in the line again.
+        if self.config.mode == Mode::Off || refused && outcome.retry_after().is_none() {
+            return Again::No;
+        }
         if !fault.is_transient() || !may_repeat(self.config.repeat, fault, cx) {
             return Again::No;
         }
@@ -126,41 +130,44 @@ impl Retry {
             return Again::GaveUp(GaveUp::Attempts);
         }
         let busy = matches!(outcome, Outcome::BackPressure(_));
-        let own = self.pause(tries, busy, draw);
+        let own = self.pause(tries, busy, &mut draw);
         let pause = match fault.retry {
             Advice::After(asked) if asked > self.config.retry_after_max => {
                 return Again::GaveUp(GaveUp::RetryAfter);
             }
             // Those who were all told the same time must not come back together.
-            Advice::After(asked) => {
-                asked + own.min(asked / 4).max(Duration::from_millis(1)).mul_f64(draw.unit())
-            }
+            Advice::After(asked) => asked + own.min(asked / 4).max(Duration::from_millis(1)).mul_f64(draw()),
             _ => own,
         };
         if until.is_some_and(|until| now + pause + minimum >= until) {
             return Again::GaveUp(GaveUp::Deadline);
         }
-        let Some(withdrawn) = self.budget.withdraw(busy, now) else { return Again::GaveUp(GaveUp::Budget) };
-        if self.config.mode != Mode::Enforce {
-            self.budget.deposit(Some(withdrawn));
-            return Again::No;
+        if refused {
+            // Nobody was asked, so asking again costs nothing.
+        } else if let Some(withdrawn) = self.budget.withdraw(busy, now) {
+            if self.config.mode == Mode::Shadow {
+                self.budget.deposit(Some(withdrawn));
+                return Again::Shadow;
+            }
+            tries.withdrawn = Some(withdrawn);
+        } else {
+            return Again::GaveUp(GaveUp::Budget);
         }
-        tries.withdrawn = Some(withdrawn);
         tries.made += 1;
         Again::After(pause)
     }
 
-    fn pause(&self, tries: &mut Tries, busy: bool, draw: &mut Draw) -> Duration {
+    fn pause(&self, tries: &mut Tries, busy: bool, mut draw: impl FnMut() -> f64) -> Duration {
         let backoff = self.config.backoff;
         let base = if busy { self.config.busy_pause.max(backoff.base) } else { backoff.base };
         let max = backoff.max.max(base);
         let grown = base.saturating_mul(1_u32.checked_shl(tries.made - 1).unwrap_or(u32::MAX)).min(max);
         match backoff.jitter {
             Jitter::None => grown,
-            Jitter::Full => grown.mul_f64(draw.unit()),
+            Jitter::Full => grown.mul_f64(draw()),
             Jitter::Decorrelated => {
                 let most = tries.pause.max(base).saturating_mul(3).min(max);
-                let pause = base + most.saturating_sub(base).mul_f64(draw.unit());
+                let pause = base + most.saturating_sub(base).mul_f64(draw());
                 tries.pause = pause;
                 pause
             }
@@ -173,7 +180,10 @@ impl Retry {
 pub(crate) struct End {
     pub(crate) now: Moment,
     pub(crate) until: Option<Moment>,
+    /// No attempt begins with less time left.
     pub(crate) minimum: Duration,
+    /// A policy of our own did not let it be made.
+    pub(crate) refused: bool,
 }
 
 /// Whether the same call may be made again without doing harm.

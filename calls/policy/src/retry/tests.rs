@@ -18,7 +18,12 @@ fn millis(millis: u64) -> Duration {
 }
 
 fn end(until: Option<u64>) -> End {
-    End { now: Moment::ZERO, until: until.map(|at| Moment::ZERO + millis(at)), minimum: millis(5) }
+    End {
+        now: Moment::ZERO,
+        until: until.map(|at| Moment::ZERO + millis(at)),
+        minimum: millis(5),
+        refused: false,
+    }
 }
 
 fn plain() -> RetryConfig {
@@ -27,7 +32,7 @@ fn plain() -> RetryConfig {
 }
 
 fn ask(config: RetryConfig, outcome: Outcome, cx: &Context, until: Option<u64>) -> Again {
-    Retry::new(config).next(&mut Tries::default(), &outcome, cx, end(until), &mut Draw::new(1))
+    Retry::new(config).next(&mut Tries::default(), &outcome, cx, end(until), || Draw::new(1).unit())
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn attempts_deadline_and_retry_after_end_it() {
             None,
             Again::GaveUp(GaveUp::Budget),
         ),
-        ("shadow", RetryConfig { mode: Mode::Shadow, ..plain() }, FAILED, None, Again::No),
+        ("shadow", RetryConfig { mode: Mode::Shadow, ..plain() }, FAILED, None, Again::Shadow),
         (
             "asked for less",
             plain(),
@@ -98,7 +103,7 @@ fn pauses_double_up_to_their_bound_and_attempts_run_out() {
         ..plain()
     };
     let (retry, cx, mut tries) = (Retry::new(config), Context::root(), Tries::default());
-    let mut next = || retry.next(&mut tries, &FAILED, &cx, end(None), &mut Draw::new(1));
+    let mut next = || retry.next(&mut tries, &FAILED, &cx, end(None), || Draw::new(1).unit());
     for expected in [50, 100, 200, 300, 300] {
         assert_eq!(next(), Again::After(millis(expected)));
     }
@@ -112,7 +117,7 @@ fn a_success_brings_back_what_was_spent_on_it_and_a_plain_one_a_little() {
     let call = |outcomes: &[Outcome]| {
         let mut tries = Tries::default();
         for outcome in outcomes {
-            _ = retry.next(&mut tries, outcome, &cx, end(None), &mut Draw::new(1));
+            _ = retry.next(&mut tries, outcome, &cx, end(None), || Draw::new(1).unit());
         }
         retry.budget().tokens()
     };
@@ -139,7 +144,7 @@ proptest! {
         let retry = Retry::new(RetryConfig { attempts: 10, backoff, ..RetryConfig::default() });
         let (cx, mut tries, mut draw) = (Context::root(), Tries::default(), Draw::new(seed));
         for number in 0..made {
-            let Again::After(pause) = retry.next(&mut tries, &FAILED, &cx, end(None), &mut draw) else {
+            let Again::After(pause) = retry.next(&mut tries, &FAILED, &cx, end(None), || draw.unit()) else {
                 return Err(TestCaseError::fail("attempts and budget are there"));
             };
             let least = if decorrelated { millis(10) } else { Duration::ZERO };

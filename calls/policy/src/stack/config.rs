@@ -1,0 +1,54 @@
+//! A stack as a file describes it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidConfig;
+use crate::breaker::BreakerConfig;
+use crate::bulkhead::BulkheadConfig;
+use crate::fault_injection::FaultInjectionConfig;
+use crate::hedge::HedgeConfig;
+use crate::retry::RetryConfig;
+use crate::timeout::TimeoutConfig;
+
+/// The policies around the calls of a target. What is left out is not there; the order is always the same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientConfig {
+    /// By when a call must be answered, and an attempt.
+    pub timeout: Option<TimeoutConfig>,
+    /// What is asked again. Not together with `hedge`.
+    pub retry: Option<RetryConfig>,
+    /// What is asked twice. Not together with `retry`.
+    pub hedge: Option<HedgeConfig>,
+    /// How many calls at the same time.
+    pub bulkhead: Option<BulkheadConfig>,
+    /// When a target is not asked for a while.
+    pub breaker: Option<BreakerConfig>,
+    /// Faults on purpose.
+    pub fault_injection: Option<FaultInjectionConfig>,
+}
+
+/// The policies around the requests that a server takes. What is left out is not there; the order is always the
+/// same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// By when a request must be answered.
+    pub timeout: Option<TimeoutConfig>,
+    /// How many requests at the same time.
+    pub bulkhead: Option<BulkheadConfig>,
+    /// Faults on purpose.
+    pub fault_injection: Option<FaultInjectionConfig>,
+}
+
+/// Why a stack cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidStack {
+    /// A value of one of its policies is wrong.
+    #[error(transparent)]
+    Policy(#[from] InvalidConfig),
+    /// It has a retry and a hedge: a call is made again after it failed, or beside itself while it is slow.
+    #[error("retry and hedge exclude each other: take out one of them")]
+    RetryAndHedge,
+}
