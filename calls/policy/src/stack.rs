@@ -48,6 +48,9 @@ pub struct Stack {
     draw: Mutex<Draw>,
 }
 
+/// A call whose error says what it means.
+pub type PlainExecution<'s, O, F, T, E> = Execution<&'s Stack, O, F, fn(&Result<T, E>) -> Outcome>;
+
 /// Whose calls they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -86,11 +89,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`CallError`]: refused, too late, or failed.
-    pub fn call<O, F, T, E>(
-        &self,
-        cx: &Context,
-        op: O,
-    ) -> Execution<&Self, O, F, fn(&Result<T, E>) -> Outcome>
+    pub fn call<O, F, T, E>(&self, cx: &Context, op: O) -> PlainExecution<'_, O, F, T, E>
     where
         O: FnMut(Context) -> F,
         F: Future<Output = Result<T, E>>,

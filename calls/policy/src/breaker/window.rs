@@ -156,7 +156,6 @@ fn slice_nanos(time: Duration) -> u64 {
     (u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / SLICES).max(1)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it is below the number of slices")]
 fn index(number: u64) -> usize {
     (number % SLICES) as usize
 }

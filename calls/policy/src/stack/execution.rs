@@ -259,10 +259,11 @@ where
                     if this.race.extra() > 0 && this.first.is_some() {
                         this.stack.counts.hedge_won();
                     }
-                } else if this.first.is_some() || !this.others.is_empty() {
-                    return None;
-                } else if self.as_mut().goes_on_after(&ended.outcome) {
-                    return None;
+                } else {
+                    let alone = this.first.is_none() && this.others.is_empty();
+                    if !alone || self.as_mut().goes_on_after(&ended.outcome) {
+                        return None;
+                    }
                 }
                 self.failed
             }
