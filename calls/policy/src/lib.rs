@@ -14,6 +14,7 @@ mod draw;
 pub mod fallback;
 pub mod fault_injection;
 pub mod hedge;
+pub mod http;
 pub mod layer;
 mod mode;
 mod operation;
