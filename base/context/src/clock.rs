@@ -121,6 +121,7 @@ enum Source {
 #[derive(Debug)]
 pub(crate) struct ManualTime {
     start: Instant,
+    start_moment: Moment,
     start_wall: Timestamp,
     elapsed_nanos: AtomicU64,
     /// Who sleeps until when, in the order of their going to sleep.
@@ -137,6 +138,7 @@ impl Clock {
     pub fn manual() -> (Self, ManualClock) {
         let time = Arc::new(ManualTime {
             start: process_start(),
+            start_moment: Moment::from(process_start()),
             start_wall: Timestamp::from_micros(1_767_225_600_000_000),
             elapsed_nanos: AtomicU64::new(0),
             sleepers: Mutex::default(),
@@ -188,7 +190,8 @@ impl ManualTime {
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        Moment::from(self.start) + self.elapsed()
+        let nanos = self.elapsed_nanos.load(Ordering::SeqCst);
+        Moment::from_nanos(self.start_moment.as_nanos().saturating_add(nanos))
     }
 
     pub(crate) fn wake_at(&self, at: Moment, waker: &Waker) {

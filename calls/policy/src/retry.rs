@@ -9,5 +9,5 @@ mod tests;
 
 pub use budget::{Budget, Withdrawal};
 pub use config::{BackoffConfig, BudgetConfig, Jitter, Repeat, RetryConfig};
-pub use core::{Again, GaveUp, Retry, Tries};
-pub(crate) use core::{End, may_repeat};
+pub(crate) use core::may_repeat;
+pub use core::{Again, End, GaveUp, Retry, Tries};

@@ -8,7 +8,7 @@ use super::config::HedgeConfig;
 use super::latency::{CALLS_MIN, Latencies};
 use crate::retry::{Budget, Withdrawal, may_repeat};
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::{Mode, Outcome};
+use crate::{InvalidConfig, Mode, Outcome};
 
 /// How many calls are recorded between two looks at the percentile.
 const LOOK_EVERY: u32 = 32;
@@ -38,15 +38,34 @@ impl Race {
 }
 
 impl Hedge {
-    /// With a full budget. The configuration is one that holds ([`HedgeConfig::check`]).
-    pub(crate) fn new(config: HedgeConfig) -> Self {
+    /// With a full budget.
+    ///
+    /// # Errors
+    /// `config` is wrong.
+    pub fn new(config: HedgeConfig) -> Result<Self, InvalidConfig> {
+        config.check()?;
         let delay = config.initial.clamp(config.minimum, config.maximum);
-        Self {
+        Ok(Self {
             config,
             budget: Budget::new(config.budget),
             latencies: Mutex::new(Latencies::new()),
             delay: AtomicU64::new(nanos(delay)),
+        })
+    }
+
+    /// By `config` from now on, with what is left in the budget and what is known of latencies.
+    ///
+    /// # Errors
+    /// `config` is wrong.
+    pub(crate) fn reconfigured(&self, config: HedgeConfig) -> Result<Self, InvalidConfig> {
+        let mut hedge = Self::new(config)?;
+        hedge.budget = self.budget.resized(config.budget);
+        let latencies = lock(&self.latencies).clone();
+        if let Some(delay) = latencies.percentile(config.percentile) {
+            hedge.delay = AtomicU64::new(nanos(delay.clamp(config.minimum, config.maximum)));
         }
+        hedge.latencies = Mutex::new(latencies);
+        Ok(hedge)
     }
 
     /// What it goes by.

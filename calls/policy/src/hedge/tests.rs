@@ -21,7 +21,7 @@ fn only_what_may_be_made_twice_is() {
         (HedgeConfig { repeat: Repeat::Idempotent, ..HedgeConfig::default() }, [true, true]),
         (HedgeConfig { mode: Mode::Off, ..HedgeConfig::default() }, [false, false]),
     ] {
-        let hedge = Hedge::new(config);
+        let hedge = Hedge::new(config).unwrap();
         assert_eq!([hedge.applies(&bare), hedge.applies(&keyed)], applies);
     }
     assert!(HedgeConfig { repeat: Repeat::Unsent, ..HedgeConfig::default() }.check().is_err());
@@ -31,7 +31,7 @@ fn only_what_may_be_made_twice_is() {
 #[test]
 fn the_delay_follows_what_calls_take_within_its_bounds() {
     let config = HedgeConfig { minimum: millis(5), maximum: millis(50), ..HedgeConfig::default() };
-    let hedge = Hedge::new(config);
+    let hedge = Hedge::new(config).unwrap();
     assert_eq!(hedge.delay(), millis(50), "the initial one, within its bounds");
     let answer = |time, count| {
         for _ in 0..count {
@@ -52,7 +52,7 @@ fn the_delay_follows_what_calls_take_within_its_bounds() {
 #[test]
 fn the_budget_bounds_second_attempts_and_a_good_answer_pays_back() {
     let budget = BudgetConfig { tokens: 28, floor_per_second: 0.0, ..BudgetConfig::default() };
-    let hedge = Hedge::new(HedgeConfig { budget, ..HedgeConfig::default() });
+    let hedge = Hedge::new(HedgeConfig { budget, ..HedgeConfig::default() }).unwrap();
     let start = |race: &mut Race| hedge.start(race, Moment::ZERO);
     let (mut a, mut b, mut c) = (Race::default(), Race::default(), Race::default());
     assert_eq!(
@@ -63,7 +63,7 @@ fn the_budget_bounds_second_attempts_and_a_good_answer_pays_back() {
     hedge.answered(&mut b, &Outcome::Failure(Fault::upstream()), millis(1), Moment::ZERO);
     assert_eq!((start(&mut c), hedge.budget().tokens()), (Start::Yes, 0));
 
-    let shadow = Hedge::new(HedgeConfig { mode: Mode::Shadow, ..HedgeConfig::default() });
+    let shadow = Hedge::new(HedgeConfig { mode: Mode::Shadow, ..HedgeConfig::default() }).unwrap();
     let mut race = Race::default();
     let told = [shadow.start(&mut race, Moment::ZERO), shadow.start(&mut race, Moment::ZERO)];
     assert_eq!((told, shadow.budget().tokens()), ([Start::Shadow, Start::No], 500));

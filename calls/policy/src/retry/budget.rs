@@ -30,6 +30,14 @@ impl Budget {
         Self { tokens: AtomicU64::new(config.tokens.into()), floor: AtomicU64::new(0), config }
     }
 
+    /// The same budget under another configuration: what is in it stays, as far as it has room.
+    pub(crate) fn resized(&self, config: BudgetConfig) -> Self {
+        let budget = Self::new(config);
+        budget.tokens.store(self.tokens().min(config.tokens.into()), Ordering::Relaxed);
+        budget.floor.store(self.floor.load(Ordering::Relaxed), Ordering::Relaxed);
+        budget
+    }
+
     /// What is in it.
     pub fn tokens(&self) -> u64 {
         self.tokens.load(Ordering::Relaxed)

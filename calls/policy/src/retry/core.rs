@@ -6,7 +6,7 @@ use mamparo_context::{Context, Fault, Moment, Retry as Advice};
 
 use super::budget::{Budget, Withdrawal};
 use super::config::{Jitter, Repeat, RetryConfig};
-use crate::{Mode, Outcome};
+use crate::{InvalidConfig, Mode, Outcome};
 
 /// What all calls of a target share.
 #[derive(Debug)]
@@ -76,9 +76,22 @@ impl Tries {
 }
 
 impl Retry {
-    /// With a full budget. The configuration is one that holds ([`RetryConfig::check`]).
-    pub(crate) fn new(config: RetryConfig) -> Self {
-        Self { config, budget: Budget::new(config.budget) }
+    /// With a full budget.
+    ///
+    /// # Errors
+    /// `config` is wrong.
+    pub fn new(config: RetryConfig) -> Result<Self, InvalidConfig> {
+        config.check()?;
+        Ok(Self { config, budget: Budget::new(config.budget) })
+    }
+
+    /// By `config` from now on, with what is left in the budget.
+    ///
+    /// # Errors
+    /// `config` is wrong.
+    pub(crate) fn reconfigured(&self, config: RetryConfig) -> Result<Self, InvalidConfig> {
+        config.check()?;
+        Ok(Self { config, budget: self.budget.resized(config.budget) })
     }
 
     /// What it goes by.
@@ -93,7 +106,7 @@ impl Retry {
 
     /// An attempt has come to `outcome`; `draw` gives numbers in `0.0..1.0`.
     #[inline]
-    pub(crate) fn next(
+    pub fn next(
         &self,
         tries: &mut Tries,
         outcome: &Outcome,
@@ -177,13 +190,15 @@ impl Retry {
 
 /// When an attempt ended, and how much time the call has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct End {
-    pub(crate) now: Moment,
-    pub(crate) until: Option<Moment>,
+pub struct End {
+    /// When it ended.
+    pub now: Moment,
+    /// By when the call must be answered.
+    pub until: Option<Moment>,
     /// No attempt begins with less time left.
-    pub(crate) minimum: Duration,
+    pub minimum: Duration,
     /// A policy of our own did not let it be made.
-    pub(crate) refused: bool,
+    pub refused: bool,
 }
 
 /// Whether the same call may be made again without doing harm.

@@ -32,7 +32,7 @@ fn plain() -> RetryConfig {
 }
 
 fn ask(config: RetryConfig, outcome: Outcome, cx: &Context, until: Option<u64>) -> Again {
-    Retry::new(config).next(&mut Tries::default(), &outcome, cx, end(until), || Draw::new(1).unit())
+    Retry::new(config).unwrap().next(&mut Tries::default(), &outcome, cx, end(until), || Draw::new(1).unit())
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn pauses_double_up_to_their_bound_and_attempts_run_out() {
         backoff: BackoffConfig { max: millis(300), ..plain().backoff },
         ..plain()
     };
-    let (retry, cx, mut tries) = (Retry::new(config), Context::root(), Tries::default());
+    let (retry, cx, mut tries) = (Retry::new(config).unwrap(), Context::root(), Tries::default());
     let mut next = || retry.next(&mut tries, &FAILED, &cx, end(None), || Draw::new(1).unit());
     for expected in [50, 100, 200, 300, 300] {
         assert_eq!(next(), Again::After(millis(expected)));
@@ -113,7 +113,7 @@ fn pauses_double_up_to_their_bound_and_attempts_run_out() {
 
 #[test]
 fn a_success_brings_back_what_was_spent_on_it_and_a_plain_one_a_little() {
-    let (retry, cx) = (Retry::new(plain()), Context::root());
+    let (retry, cx) = (Retry::new(plain()).unwrap(), Context::root());
     let call = |outcomes: &[Outcome]| {
         let mut tries = Tries::default();
         for outcome in outcomes {
@@ -141,7 +141,8 @@ proptest! {
     fn pauses_keep_within_their_bounds(seed: u64, made in 1..8_u32, decorrelated: bool) {
         let jitter = if decorrelated { Jitter::Decorrelated } else { Jitter::Full };
         let backoff = BackoffConfig { base: millis(10), max: millis(400), jitter };
-        let retry = Retry::new(RetryConfig { attempts: 10, backoff, ..RetryConfig::default() });
+        let config = RetryConfig { attempts: 10, backoff, ..RetryConfig::default() };
+        let retry = Retry::new(config).unwrap();
         let (cx, mut tries, mut draw) = (Context::root(), Tries::default(), Draw::new(seed));
         for number in 0..made {
             let Again::After(pause) = retry.next(&mut tries, &FAILED, &cx, end(None), || draw.unit()) else {

@@ -7,6 +7,7 @@ use mamparo_context::{Clock, Random};
 use super::config::{ClientConfig, InvalidStack, ServerConfig};
 use super::parts::Parts;
 use super::{Repeats, Side, Stack};
+use crate::InvalidConfig;
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::bulkhead::{Bulkhead, BulkheadConfig};
 use crate::draw::Draw;
@@ -115,41 +116,7 @@ impl ClientBuilder {
     /// A policy cannot work with its values, or two exclude each other.
     pub fn build(self) -> Result<Stack, InvalidStack> {
         let Self { ground, config } = self;
-        let mut draw = ground.draw();
-        let timeout = timeout(config.timeout)?;
-        let parts = Parts {
-            bulkhead: bulkhead(config.bulkhead, &ground)?,
-            breaker: match config.breaker {
-                Some(breaker) => {
-                    Some(Arc::new(Breaker::seeded(breaker, ground.clock.clone(), draw.number())?))
-                }
-                None => None,
-            },
-        };
-        let repeats = match (config.retry, config.hedge) {
-            (None, None) => Repeats::None,
-            (Some(retry), None) => {
-                retry.check()?;
-                Repeats::Retry(Arc::new(Retry::new(retry)))
-            }
-            (None, Some(hedge)) => {
-                hedge.check()?;
-                Repeats::Hedge(Arc::new(Hedge::new(hedge)))
-            }
-            (Some(_), Some(_)) => return Err(InvalidStack::RetryAndHedge),
-        };
-        let faults = faults(config.fault_injection, &mut draw)?;
-        Ok(Stack {
-            name: ground.name,
-            side: Side::Client,
-            clock: ground.clock,
-            timeout,
-            parts,
-            repeats,
-            faults,
-            counts: Arc::default(),
-            draw: Mutex::new(draw),
-        })
+        client(&ground, &config, None)
     }
 }
 
@@ -170,39 +137,145 @@ impl ServerBuilder {
     /// A policy cannot work with its values.
     pub fn build(self) -> Result<Stack, InvalidStack> {
         let Self { ground, config } = self;
-        let mut draw = ground.draw();
-        let timeout = timeout(config.timeout)?;
-        let parts = Parts { bulkhead: bulkhead(config.bulkhead, &ground)?, ..Parts::default() };
-        let faults = faults(config.fault_injection, &mut draw)?;
-        Ok(Stack {
-            name: ground.name,
-            side: Side::Server,
-            clock: ground.clock,
-            timeout,
-            parts,
-            repeats: Repeats::None,
-            faults,
-            counts: Arc::default(),
-            draw: Mutex::new(draw),
-        })
+        server(&ground, &config, None)
     }
 }
 
-fn timeout(config: Option<TimeoutConfig>) -> Result<TimeoutConfig, InvalidStack> {
-    let config = config.unwrap_or(TimeoutConfig::NONE);
+impl Stack {
+    /// The stack that `config` describes, with all that this one knows: policies that both have are changed in place
+    /// (breakers stay open, tokens and places in lines are kept), the others are new, or gone. Swap it for this one
+    /// when it is there; calls under way end on this one.
+    ///
+    /// # Errors
+    /// `config` is wrong, or describes the policies of a server: nothing has changed.
+    pub fn reconfigured(&self, config: &ClientConfig) -> Result<Self, InvalidStack> {
+        config.check()?;
+        client(&self.ground(), config, Some(self))
+    }
+
+    /// As [`reconfigured`](Self::reconfigured), for the policies of a server.
+    ///
+    /// # Errors
+    /// `config` is wrong: nothing has changed.
+    pub fn reconfigured_server(&self, config: &ServerConfig) -> Result<Self, InvalidStack> {
+        config.check()?;
+        server(&self.ground(), config, Some(self))
+    }
+
+    fn ground(&self) -> Ground {
+        let seed = Some(crate::sync::lock(&self.draw).number());
+        Ground { name: Arc::clone(&self.name), clock: self.clock.clone(), seed }
+    }
+}
+
+fn client(ground: &Ground, config: &ClientConfig, old: Option<&Stack>) -> Result<Stack, InvalidStack> {
     config.check()?;
-    Ok(config)
+    let mut draw = ground.draw();
+    let known = old.map(|old| &old.parts);
+    let parts = Parts {
+        bulkhead: part(known.and_then(|known| known.bulkhead.as_ref()), &config.bulkhead, ground, &mut draw)?,
+        breaker: part(known.and_then(|known| known.breaker.as_ref()), &config.breaker, ground, &mut draw)?,
+    };
+    let repeats = match (config.retry, config.hedge, old.map(|old| &old.repeats)) {
+        (Some(retry), _, Some(Repeats::Retry(old))) => Repeats::Retry(Arc::new(old.reconfigured(retry)?)),
+        (Some(retry), ..) => Repeats::Retry(Arc::new(Retry::new(retry)?)),
+        (None, Some(hedge), Some(Repeats::Hedge(old))) => Repeats::Hedge(Arc::new(old.reconfigured(hedge)?)),
+        (None, Some(hedge), _) => Repeats::Hedge(Arc::new(Hedge::new(hedge)?)),
+        (None, None, _) => Repeats::None,
+    };
+    let common = Common { timeout: config.timeout, faults: config.fault_injection.clone() };
+    stack(ground, Side::Client, common, parts, repeats, draw, old)
 }
 
-fn bulkhead(config: Option<BulkheadConfig>, ground: &Ground) -> Result<Option<Arc<Bulkhead>>, InvalidStack> {
-    let Some(config) = config else { return Ok(None) };
-    Ok(Some(Arc::new(Bulkhead::new(config, ground.clock.clone())?)))
+fn server(ground: &Ground, config: &ServerConfig, old: Option<&Stack>) -> Result<Stack, InvalidStack> {
+    config.check()?;
+    let mut draw = ground.draw();
+    let known = old.map(|old| &old.parts);
+    let parts = Parts {
+        bulkhead: part(known.and_then(|known| known.bulkhead.as_ref()), &config.bulkhead, ground, &mut draw)?,
+        ..Parts::default()
+    };
+    let common = Common { timeout: config.timeout, faults: config.fault_injection.clone() };
+    stack(ground, Side::Server, common, parts, Repeats::None, draw, old)
 }
 
-fn faults(
-    config: Option<FaultInjectionConfig>,
+/// What both sides have beside their policies.
+struct Common {
+    timeout: Option<TimeoutConfig>,
+    faults: Option<FaultInjectionConfig>,
+}
+
+fn stack(
+    ground: &Ground,
+    side: Side,
+    common: Common,
+    parts: Parts,
+    repeats: Repeats,
+    mut draw: Draw,
+    old: Option<&Stack>,
+) -> Result<Stack, InvalidStack> {
+    let faults = match common.faults {
+        Some(faults) => Some(Arc::new(FaultInjection::new(faults, draw.number())?)),
+        None => None,
+    };
+    Ok(Stack {
+        name: Arc::clone(&ground.name),
+        side,
+        clock: ground.clock.clone(),
+        timeout: common.timeout.unwrap_or(TimeoutConfig::NONE),
+        parts,
+        repeats,
+        faults,
+        counts: old.map(|old| Arc::clone(&old.counts)).unwrap_or_default(),
+        draw: Mutex::new(draw),
+    })
+}
+
+/// A policy of a stack, as it is made and changed.
+trait Part: Sized {
+    type Config: Clone;
+
+    fn make(config: Self::Config, clock: Clock, seed: u64) -> Result<Self, InvalidConfig>;
+    fn change(&self, config: Self::Config) -> Result<(), InvalidConfig>;
+}
+
+/// The policy that there is, changed; or a new one; or none.
+fn part<P: Part>(
+    known: Option<&Arc<P>>,
+    config: &Option<P::Config>,
+    ground: &Ground,
     draw: &mut Draw,
-) -> Result<Option<Arc<FaultInjection>>, InvalidStack> {
-    let Some(config) = config else { return Ok(None) };
-    Ok(Some(Arc::new(FaultInjection::new(config, draw.number())?)))
+) -> Result<Option<Arc<P>>, InvalidConfig> {
+    let seed = draw.number();
+    match (known, config.clone()) {
+        (_, None) => Ok(None),
+        (Some(policy), Some(config)) => policy.change(config).map(|()| Some(Arc::clone(policy))),
+        (None, Some(config)) => {
+            P::make(config, ground.clock.clone(), seed).map(|policy| Some(Arc::new(policy)))
+        }
+    }
+}
+
+impl Part for Breaker {
+    type Config = BreakerConfig;
+
+    fn make(config: BreakerConfig, clock: Clock, seed: u64) -> Result<Self, InvalidConfig> {
+        Self::seeded(config, clock, seed)
+    }
+
+    fn change(&self, config: BreakerConfig) -> Result<(), InvalidConfig> {
+        self.reconfigure(config)
+    }
+}
+
+impl Part for Bulkhead {
+    type Config = BulkheadConfig;
+
+    fn make(config: BulkheadConfig, clock: Clock, _: u64) -> Result<Self, InvalidConfig> {
+        Self::new(config, clock)
+    }
+
+    fn change(&self, config: BulkheadConfig) -> Result<(), InvalidConfig> {
+        self.reconfigure(config)
+    }
 }

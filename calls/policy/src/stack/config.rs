@@ -42,6 +42,38 @@ pub struct ServerConfig {
     pub fault_injection: Option<FaultInjectionConfig>,
 }
 
+impl ClientConfig {
+    /// Whether a stack can be built from it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), InvalidStack> {
+        if self.retry.is_some() && self.hedge.is_some() {
+            return Err(InvalidStack::RetryAndHedge);
+        }
+        self.timeout.as_ref().map_or(Ok(()), TimeoutConfig::check)?;
+        self.retry.as_ref().map_or(Ok(()), RetryConfig::check)?;
+        self.hedge.as_ref().map_or(Ok(()), HedgeConfig::check)?;
+        self.bulkhead.as_ref().map_or(Ok(()), BulkheadConfig::check)?;
+        self.breaker.as_ref().map_or(Ok(()), BreakerConfig::check)?;
+        self.fault_injection.as_ref().map_or(Ok(()), FaultInjectionConfig::check)?;
+        Ok(())
+    }
+}
+
+impl ServerConfig {
+    /// Whether a stack can be built from it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), InvalidStack> {
+        self.timeout.as_ref().map_or(Ok(()), TimeoutConfig::check)?;
+        self.bulkhead.as_ref().map_or(Ok(()), BulkheadConfig::check)?;
+        self.fault_injection.as_ref().map_or(Ok(()), FaultInjectionConfig::check)?;
+        Ok(())
+    }
+}
+
 /// Why a stack cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStack {

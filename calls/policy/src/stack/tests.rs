@@ -394,3 +394,37 @@ calls of cards
     assert_eq!(wrong.unwrap_err(), InvalidStack::RetryAndHedge);
     assert!(serde_json::from_str::<ClientConfig>(r#"{"brekaer": {}}"#).is_err());
 }
+
+#[test]
+fn another_configuration_keeps_what_is_known_and_a_wrong_one_changes_nothing() {
+    let (clock, manual) = Clock::manual();
+    let config = ClientConfig {
+        retry: Some(RetryConfig { attempts: 1, ..retry() }),
+        breaker: Some(breaker()),
+        bulkhead: Some(BulkheadConfig::of(1)),
+        ..ClientConfig::default()
+    };
+    let stack = Stack::client("a").clock(clock.clone()).config(config.clone()).build().unwrap();
+    for _ in 0..3 {
+        _ = finish(stack.call(&Context::root(), |_| async { Answer::Err(DOWN) }), &clock, &manual);
+    }
+    let wrong = ClientConfig {
+        bulkhead: Some(BulkheadConfig::of(9)),
+        breaker: Some(BreakerConfig { minimum_calls: 0, ..breaker() }),
+        ..config.clone()
+    };
+    assert!(stack.reconfigured(&wrong).is_err());
+    assert_eq!(stack.bulkhead().unwrap().calls(), 1);
+
+    let wider = ClientConfig {
+        bulkhead: Some(BulkheadConfig::of(9)),
+        retry: Some(retry()),
+        timeout: Some(TimeoutConfig::default()),
+        ..config
+    };
+    let next = stack.reconfigured(&wider).unwrap();
+    assert_eq!(next.breaker().unwrap().state(), BreakerState::Open);
+    assert_eq!((next.bulkhead().unwrap().calls(), stack.bulkhead().unwrap().calls()), (9, 9));
+    assert_eq!((next.counted().calls, next.retry().unwrap().config().attempts), (3, 3));
+    assert!(next.reconfigured(&ClientConfig::default()).unwrap().breaker().is_none());
+}
