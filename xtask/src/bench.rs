@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use crate::exit::Unable;
+use crate::exit::{self, Unable};
 use crate::metadata::Workspace;
 use crate::shell;
 
@@ -55,12 +55,21 @@ pub(crate) fn run(args: &Args) -> Result<u8, Unable> {
     if needs_program(args) {
         let mut cargo = shell::cargo(&root);
         let code = shell::run(cargo.args(["build", "--release", "--package", PROGRAM]))?;
-        if code != 0 {
+        if code != exit::GOOD {
             return Ok(code);
         }
     }
+    // A bench may have helpers that are programs of their own: all are built before one is run.
+    let mut build = shell::cargo(&root);
+    build.args(["build", "--quiet", "--release", "--package", CRATE, "--bins"]);
+    if shell::run(&mut build)? != exit::GOOD {
+        return Ok(exit::BAD);
+    }
     let mut cargo = shell::cargo(&root);
-    cargo.args(["run", "--release", "--package", CRATE, "--"]).args(words(args)).args(&args.rest);
+    cargo
+        .args(["run", "--quiet", "--release", "--package", CRATE, "--bin", CRATE, "--"])
+        .args(words(args))
+        .args(&args.rest);
     shell::run(&mut cargo)
 }
 

@@ -5,6 +5,7 @@ mod disk;
 mod hub;
 mod ledger;
 mod node;
+mod policy;
 mod process;
 mod report;
 mod run;
@@ -59,6 +60,8 @@ enum Bench {
     Ledger,
     /// How soon the platform node is ready, and what it takes while it has nothing to do.
     Node,
+    /// What a policy costs a call that it lets through, beside other libraries.
+    Policy,
     /// Sagas of three durable steps.
     Saga,
     /// Orders through the whole shop, as its clients see it.
@@ -68,7 +71,7 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
-        !matches!(self, Self::Disk | Self::Node)
+        !matches!(self, Self::Disk | Self::Node | Self::Policy)
     }
 
     fn seconds(self) -> f64 {
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Bench::Hub => hub::bench(&plan),
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
+        Bench::Policy => Ok(policy::bench(&plan)),
         Bench::Saga => Ok(saga::bench(&plan)),
         Bench::Shop => shop::bench(&plan),
     };
