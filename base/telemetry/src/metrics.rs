@@ -92,6 +92,49 @@ pub const QUEUE_LEASED: GaugeName =
 pub const QUEUE_DEAD: GaugeName =
     GaugeName { name: "mamparo_queue_dead", help: "Messages that were given up and wait for a person" };
 
+/// Calls that began through the policies of a target.
+pub const POLICY_CALLS: CounterName =
+    CounterName { name: "mamparo_policy_calls", help: "Calls that began, by target" };
+/// What each policy said to attempts.
+pub const POLICY_VERDICTS: CounterName = CounterName {
+    name: "mamparo_policy_verdicts",
+    help: "What a policy said to attempts: admitted, waited, refused, shadow_waited, shadow_refused, cancelled",
+};
+/// Times that were over.
+pub const POLICY_TIMEOUTS: CounterName =
+    CounterName { name: "mamparo_policy_timeouts", help: "Times that were over, of an attempt or of a call" };
+/// Attempts beyond the first.
+pub const POLICY_REPEATS: CounterName = CounterName {
+    name: "mamparo_policy_repeats",
+    help: "Attempts beyond the first: retry, hedge, or what would have been made in shadow",
+};
+/// Calls that were not made again although that might have helped.
+pub const RETRY_GIVEN_UP: CounterName = CounterName {
+    name: "mamparo_retry_given_up",
+    help: "Calls not made again although that might have helped, by reason",
+};
+/// What is left for making calls again.
+pub const RETRY_BUDGET: GaugeName =
+    GaugeName { name: "mamparo_retry_budget_tokens", help: "What is left for making calls again" };
+/// Calls answered by a hedge.
+pub const HEDGE_WON: CounterName =
+    CounterName { name: "mamparo_hedge_won", help: "Calls that a hedge answered before the first attempt" };
+/// After how long a call is made once more.
+pub const HEDGE_DELAY: GaugeName =
+    GaugeName { name: "mamparo_hedge_delay_seconds", help: "After how long a call is made once more" };
+/// What a breaker is.
+pub const BREAKER_STATE: GaugeName =
+    GaugeName { name: "mamparo_breaker_state", help: "1 for the state that a breaker has, by state" };
+/// Calls under way in a bulkhead.
+pub const BULKHEAD_UNDER_WAY: GaugeName =
+    GaugeName { name: "mamparo_bulkhead_under_way", help: "Calls under way in a bulkhead" };
+/// Calls that wait for a bulkhead.
+pub const BULKHEAD_WAITING: GaugeName =
+    GaugeName { name: "mamparo_bulkhead_waiting", help: "Calls that wait for a bulkhead" };
+/// Faults on purpose.
+pub const FAULTS_INJECTED: CounterName =
+    CounterName { name: "mamparo_faults_injected", help: "Calls to which something was done on purpose" };
+
 /// Every counter.
 pub const COUNTERS: &[CounterName] = &[
     ADMIN_REQUESTS,
@@ -102,6 +145,13 @@ pub const COUNTERS: &[CounterName] = &[
     CONSUMER_MESSAGES,
     SPANS_TAKEN,
     SPANS_DROPPED,
+    POLICY_CALLS,
+    POLICY_VERDICTS,
+    POLICY_TIMEOUTS,
+    POLICY_REPEATS,
+    RETRY_GIVEN_UP,
+    HEDGE_WON,
+    FAULTS_INJECTED,
 ];
 /// Every gauge.
 pub const GAUGES: &[GaugeName] = &[
@@ -121,6 +171,11 @@ pub const GAUGES: &[GaugeName] = &[
     QUEUE_DELAYED,
     QUEUE_LEASED,
     QUEUE_DEAD,
+    RETRY_BUDGET,
+    HEDGE_DELAY,
+    BREAKER_STATE,
+    BULKHEAD_UNDER_WAY,
+    BULKHEAD_WAITING,
 ];
 
 #[cfg(test)]

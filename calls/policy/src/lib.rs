@@ -16,6 +16,7 @@ pub mod fault_injection;
 pub mod hedge;
 pub mod http;
 pub mod layer;
+pub mod metrics;
 mod mode;
 mod operation;
 mod outcome;

@@ -155,9 +155,19 @@ impl Stack {
         }
     }
 
+    /// The faults on purpose, to look at.
+    pub fn faults(&self) -> Option<&FaultInjection> {
+        self.faults.as_deref()
+    }
+
     /// What it has done.
     pub fn counted(&self) -> StackCounted {
         self.counts.read()
+    }
+
+    /// What each of its admission policies has done, by name, in their order.
+    pub fn counted_by_policy(&self) -> Vec<(&'static str, crate::Counted)> {
+        self.parts.counted()
     }
 
     /// The same policies, with what they know, around the calls of one endpoint: it has a breaker and a count of its

@@ -30,6 +30,10 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::ForcedClosed, Self::Isolated];
+
     /// As it stands in metrics and messages.
     pub const fn as_str(self) -> &'static str {
         match self {

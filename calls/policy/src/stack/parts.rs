@@ -8,7 +8,7 @@ use mamparo_context::{Context, Moment};
 
 use crate::breaker::Breaker;
 use crate::bulkhead::Bulkhead;
-use crate::{Admission, Admit, Mode, Outcome, Refusal};
+use crate::{Admission, Admit, Counted, Mode, Outcome, Refusal};
 
 /// Where a call stands on its way through the policies.
 pub(super) enum Step {
@@ -105,6 +105,17 @@ macro_rules! parts {
                     }
                 )*
                 described
+            }
+
+            /// What each has done.
+            pub(super) fn counted(&self) -> Vec<(&'static str, Counted)> {
+                let mut counted = Vec::new();
+                $(
+                    if let Some(policy) = &self.$name {
+                        counted.push((<$policy>::POLICY.as_str(), policy.counts().read()));
+                    }
+                )*
+                counted
             }
 
             /// An attempt has come to `outcome`.
