@@ -100,6 +100,18 @@ pub trait Admission: Send + Sync + 'static {
         }
     }
 
+    /// As [`admit`](Self::admit), by its own clock, which is not read where it does not matter.
+    #[inline]
+    fn admit_now(&self, cx: &Context) -> Admit<Option<Self::Pass>, Self::Ticket> {
+        self.admit(cx, self.clock().moment())
+    }
+
+    /// As [`record`](Self::record), by its own clock, which is not read where it does not matter.
+    #[inline]
+    fn record_now(&self, pass: Self::Pass, outcome: &Outcome) {
+        self.record(pass, outcome, self.clock().moment());
+    }
+
     /// Waits until the call may go.
     ///
     /// Dropped while it waits, it gives up its place.
@@ -113,7 +125,7 @@ pub trait Admission: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        let admitted = self.admit(cx, self.clock().moment());
+        let admitted = self.admit_now(cx);
         async move {
             match admitted {
                 Admit::Admit(pass) => Ok(Permit::new(self, pass)),
@@ -160,15 +172,17 @@ impl<A: Admission, H: Deref<Target = A>> Permit<A, H> {
         Self { policy, pass }
     }
 
-    /// Whose permit it is.
-    pub(crate) fn policy(&self) -> &A {
-        &self.policy
-    }
-
     /// The call has come to `outcome`.
     pub fn record(mut self, outcome: &Outcome, now: Moment) {
         if let Some(pass) = self.pass.take() {
             self.policy.record(pass, outcome, now);
+        }
+    }
+
+    /// The call has come to `outcome` now, by the policy's own clock.
+    pub fn record_now(mut self, outcome: &Outcome) {
+        if let Some(pass) = self.pass.take() {
+            self.policy.record_now(pass, outcome);
         }
     }
 }

@@ -89,7 +89,7 @@ where
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let cx = request.context().unwrap_or(&self.nobodys);
-        let entry = match self.policy.admit(cx, self.policy.clock().moment()) {
+        let entry = match self.policy.admit_now(cx) {
             Admit::Admit(pass) => Entry::In(Permit::new(Arc::clone(&self.policy), pass)),
             Admit::Wait(ticket) => Entry::Waits(Waiting::new(Arc::clone(&self.policy), ticket)),
             Admit::Refuse(refusal) => Entry::Refused(refusal),
@@ -164,8 +164,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let Settled { result, outcome, permit } = ready!(self.result(task))?;
-        let now = permit.policy().clock().moment();
-        permit.record(&outcome, now);
+        permit.record_now(&outcome);
         Poll::Ready(result.map_err(Cause::Failed))
     }
 }
@@ -214,8 +213,7 @@ pub struct Recording<A: Admission> {
 impl<A: Admission> Drop for Recording<A> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let now = permit.policy().clock().moment();
-            permit.record(&self.outcome, now);
+            permit.record_now(&self.outcome);
         }
     }
 }

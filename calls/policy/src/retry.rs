@@ -4,6 +4,7 @@
 mod budget;
 mod config;
 mod core;
+mod layer;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use budget::{Budget, Withdrawal};
 pub use config::{BackoffConfig, BudgetConfig, Jitter, Repeat, RetryConfig};
 pub(crate) use core::may_repeat;
 pub use core::{Again, End, GaveUp, Retry, Tries};
+pub use layer::{RetryFuture, RetryLayer, RetryService};

@@ -1,8 +1,11 @@
 //! Deadline and timeout: by when a call must be answered, and by when one attempt of it.
 #![doc = include_str!("../../../docs/policies/timeout.md")]
 
+mod layer;
+
 use std::time::Duration;
 
+pub use layer::{TimeoutFuture, TimeoutLayer, TimeoutService};
 use mamparo_context::{Context, Deadline, Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,8 @@ struct Promise {
 }
 
 const PROMISES: &[Promise] = &[
-    Promise { what: "breaker", nanos: Some(40.0), times: Some(2.0) },
+    Promise { what: "breaker, rate over 10 s", nanos: Some(40.0), times: Some(2.0) },
+    Promise { what: "breaker, failures in a row", nanos: Some(40.0), times: Some(2.0) },
     Promise { what: "breaker, open: refused", nanos: Some(20.0), times: None },
     Promise { what: "bulkhead", nanos: Some(40.0), times: None },
     Promise { what: "retry, without failure", nanos: Some(20.0), times: None },

@@ -110,6 +110,15 @@ impl Core {
         self.cycle
     }
 
+    /// Whether a good call changes nothing: it is closed, counts only failures in a row, and the last was none.
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(self.state, State::Closed) && !self.has_rates() && self.failed_in_a_row == 0
+    }
+
+    fn has_rates(&self) -> bool {
+        self.config.failure_percent.is_some() || self.config.slow_calls.is_some()
+    }
+
     /// Until when it stays open by itself; [`Moment::ZERO`] when it is not open.
     pub(super) fn until(&self) -> Moment {
         match self.state {
@@ -212,7 +221,9 @@ impl Core {
             health => health == Health::Bad,
         };
         self.failed_in_a_row = if failed { self.failed_in_a_row.saturating_add(1) } else { 0 };
-        self.window.record(Sample { failed, slow }, now);
+        if self.has_rates() {
+            self.window.record(Sample { failed, slow }, now);
+        }
         if self.forced.is_none() && self.is_too_bad(now) {
             self.open(outcome.retry_after(), now);
         }
@@ -221,6 +232,9 @@ impl Core {
     fn is_too_bad(&mut self, now: Moment) -> bool {
         if self.config.consecutive_failures.is_some_and(|most| self.failed_in_a_row >= most) {
             return true;
+        }
+        if !self.has_rates() {
+            return false;
         }
         let sums = self.window.sums(now);
         if sums.calls < self.config.minimum_calls {

@@ -22,6 +22,8 @@ pub struct Breaker {
     word: AtomicU64,
     /// Until when it is open, in nanoseconds.
     until: AtomicU64,
+    /// The word while a good call changes nothing, else [`LOUD`].
+    quiet: AtomicU64,
     core: Mutex<Core>,
     told: watch::Sender<BreakerState>,
 }
@@ -49,6 +51,7 @@ impl Breaker {
             counts: Counts::default(),
             word: AtomicU64::new(word(&core)),
             until: AtomicU64::new(0),
+            quiet: AtomicU64::new(quiet(&core)),
             core: Mutex::new(core),
             told: watch::Sender::new(BreakerState::Closed),
         })
@@ -108,6 +111,7 @@ impl Breaker {
         let before = word(&core);
         let result = work(&mut core);
         let after = word(&core);
+        self.quiet.store(quiet(&core), Ordering::Release);
         if after == before {
             return result;
         }
@@ -162,6 +166,10 @@ impl Admission for Breaker {
     }
 
     fn record(&self, pass: BreakerPass, outcome: &Outcome, now: Moment) {
+        let quiet = self.quiet.load(Ordering::Acquire);
+        if *outcome == Outcome::Success && quiet != LOUD && cycle_of(quiet) == pass.cycle {
+            return;
+        }
         self.change(|core| core.record(&pass, outcome, now));
     }
 
@@ -198,6 +206,13 @@ impl Breaker {
             Err(refusal) => Admit::Refuse(refusal),
         }
     }
+}
+
+/// No word: every state is below it.
+const LOUD: u64 = u64::MAX;
+
+fn quiet(core: &Core) -> u64 {
+    if core.is_quiet() { word(core) } else { LOUD }
 }
 
 fn word(core: &Core) -> u64 {

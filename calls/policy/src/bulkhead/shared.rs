@@ -200,6 +200,24 @@ impl Admission for Bulkhead {
         if self.take() { Admit::Admit(BulkheadPass(())) } else { self.join(cx, now) }
     }
 
+    /// The time matters only to who waits.
+    #[inline]
+    fn admit_now(&self, cx: &Context) -> Admit<Option<BulkheadPass>, BulkheadTicket> {
+        if self.mode.get() == Mode::Off {
+            return Admit::Admit(None);
+        }
+        if self.take() {
+            self.counts.admitted();
+            return Admit::Admit(Some(BulkheadPass(())));
+        }
+        self.admit(cx, self.clock.moment())
+    }
+
+    #[inline]
+    fn record_now(&self, _: BulkheadPass, _: &Outcome) {
+        self.end();
+    }
+
     fn poll_turn(
         &self,
         ticket: &mut BulkheadTicket,

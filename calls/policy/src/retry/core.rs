@@ -116,11 +116,17 @@ impl Retry {
     ) -> Again {
         match outcome.fault() {
             None => {
-                self.budget.deposit(tries.withdrawn.take());
+                self.succeeded(tries);
                 Again::No
             }
             Some(fault) => self.after_failure(tries, outcome, fault, cx, end, draw),
         }
+    }
+
+    /// As [`next`](Self::next) after a success: nothing comes next, and the budget is filled.
+    #[inline]
+    pub fn succeeded(&self, tries: &mut Tries) {
+        self.budget.deposit(tries.withdrawn.take());
     }
 
     fn after_failure(

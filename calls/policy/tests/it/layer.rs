@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Task, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -12,8 +13,9 @@ use mamparo_policy::breaker::{Breaker, BreakerConfig, BreakerState, WindowConfig
 use mamparo_policy::bulkhead::{Bulkhead, BulkheadConfig};
 use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::layer::{BodyPolicyLayer, PolicyLayer};
-use mamparo_policy::retry::{BackoffConfig, Jitter, Repeat, RetryConfig};
+use mamparo_policy::retry::{BackoffConfig, Jitter, Repeat, Retry, RetryConfig, RetryLayer};
 use mamparo_policy::stack::{Cause, Stack, StackLayer};
+use mamparo_policy::timeout::{TimeoutConfig, TimeoutLayer};
 use mamparo_policy::{Admission, Outcome, Reason, ToFault};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -212,4 +214,63 @@ async fn a_call_that_waits_and_is_dropped_leaves_the_line() {
     }
     assert_eq!(policy.waiting(), 0);
     drop(held);
+}
+
+#[tokio::test]
+async fn a_retry_alone_sends_the_number_on_and_ends_at_the_deadline() {
+    let (clock, manual) = Clock::manual();
+    let backoff = BackoffConfig { jitter: Jitter::None, ..BackoffConfig::default() };
+    let config = RetryConfig { repeat: Repeat::Idempotent, backoff, ..RetryConfig::default() };
+    let retry = Arc::new(Retry::new(config).unwrap());
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let own = Arc::clone(&seen);
+    let service = service_fn(move |request: Request| {
+        own.lock().unwrap().push(request.extensions().get::<Context>().unwrap().attempt().number());
+        std::future::ready(Err::<Response, Down>(Down))
+    });
+    let mut service = RetryLayer::new(Arc::clone(&retry), clock.clone(), Outcome::of).layer_of(service);
+    for (left, expected) in [(1_000, vec![1, 2, 3]), (60, vec![1, 2]), (50, vec![1])] {
+        let mut request = request();
+        let cx = Context::root().with_timeout(&clock, Duration::from_millis(left));
+        request.extensions_mut().insert(cx);
+        let mut call = std::pin::pin!(service.call(request));
+        while poll(&mut call).is_pending() {
+            manual.advance(manual.next_wakeup().unwrap());
+        }
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
+    }
+    assert_eq!(retry.budget().tokens(), 500 - 3 * 14);
+}
+
+#[tokio::test]
+async fn a_timeout_alone_drops_the_call_and_sends_on_what_time_it_has() {
+    let (clock, manual) = Clock::manual();
+    let config = TimeoutConfig { overall: Some(Duration::from_millis(30)), ..TimeoutConfig::default() };
+    let own = clock.clone();
+    let service = service_fn(move |request: Request| {
+        let left = request.extensions().get::<Context>().and_then(|cx| cx.remaining(&own));
+        async move {
+            match left {
+                Some(left) if left < Duration::from_millis(30) => {
+                    Ok(http::Response::new(Full::from("hurried")))
+                }
+                _ => std::future::pending::<Result<Response, Infallible>>().await,
+            }
+        }
+    });
+    let mut service = TimeoutLayer::new(config, clock.clone()).unwrap().layer_of(service);
+    let mut call = std::pin::pin!(service.call(request()));
+    assert!(poll(&mut call).is_pending());
+    manual.advance(Duration::from_millis(30));
+    let Poll::Ready(Err(Cause::TimedOut { after, whole })) = poll(&mut call) else { panic!("it is late") };
+    assert_eq!((after, whole), (Duration::from_millis(30), true));
+
+    let hurried = |left| {
+        let mut request = request();
+        request.extensions_mut().insert(Context::root().with_timeout(&clock, Duration::from_millis(left)));
+        request
+    };
+    assert!(service.call(hurried(20)).await.is_ok());
+    let Err(Cause::Refused(refusal)) = service.call(hurried(0)).await else { panic!("it is over") };
+    assert_eq!(refusal.reason, Reason::DeadlinePassed);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use failsafe::{CircuitBreaker as _, backoff, failure_policy};
 use mamparo_context::{Clock, Context, Fault, Moment};
-use mamparo_policy::breaker::{Breaker, BreakerConfig};
+use mamparo_policy::breaker::{Breaker, BreakerConfig, WindowConfig};
 use mamparo_policy::bulkhead::{Bulkhead, BulkheadConfig};
 use mamparo_policy::retry::{End, Retry, RetryConfig, Tries};
 use mamparo_policy::stack::Stack;
@@ -15,7 +15,7 @@ use super::layers::done;
 use super::{Row, subject};
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![clock(), breaker(), open_breaker(), bulkhead(), retry(), stack()]
+    vec![clock(), rate_breaker(), count_breaker(), open_breaker(), bulkhead(), retry(), stack()]
 }
 
 fn clock() -> Row {
@@ -30,31 +30,32 @@ fn now() -> Moment {
     Clock::manual().0.moment()
 }
 
-fn breaker() -> Row {
+/// A breaker of ours under `config`, and one of failsafe that decides by the same.
+fn breaker(what: &'static str, config: BreakerConfig, theirs: impl FnMut() + Clone + Send + 'static) -> Row {
     let clock = Clock::manual().0;
-    let (breaker, cx) = (Arc::new(Breaker::new(BreakerConfig::default(), clock).unwrap()), Context::root());
+    let (breaker, cx) = (Arc::new(Breaker::new(config, clock).unwrap()), Context::root());
     let own = subject("", move || match breaker.admit(&cx, now_of(&*breaker)) {
         Admit::Admit(Some(pass)) => breaker.record(pass, &Outcome::Success, now_of(&*breaker)),
         _ => unreachable!("it is closed"),
     });
-    let failsafe = failsafe::Config::new()
-        .failure_policy(failure_policy::success_rate_over_time_window(
-            0.5,
-            20,
-            Duration::from_secs(10),
-            backoff::constant(Duration::from_secs(1)),
-        ))
-        .build();
-    let consecutive = failsafe::Config::new()
-        .failure_policy(failure_policy::consecutive_failures(5, backoff::constant(Duration::from_secs(1))))
-        .build();
-    let peers = vec![
-        subject("failsafe, consecutive failures", move || {
-            consecutive.call(|| Ok::<_, ()>(())).unwrap();
-        }),
-        subject("failsafe, success rate", move || failsafe.call(|| Ok::<_, ()>(())).unwrap()),
-    ];
-    Row { what: "breaker", own, peers }
+    Row { what, own, peers: vec![subject("failsafe", theirs)] }
+}
+
+fn rate_breaker() -> Row {
+    let window = WindowConfig::Time(Duration::from_secs(10));
+    let config = BreakerConfig { window, ..BreakerConfig::default() };
+    let pause = backoff::constant(Duration::from_secs(1));
+    let policy = failure_policy::success_rate_over_time_window(0.5, 20, Duration::from_secs(10), pause);
+    let failsafe = failsafe::Config::new().failure_policy(policy).build();
+    breaker("breaker, rate over 10 s", config, move || failsafe.call(|| Ok::<_, ()>(())).unwrap())
+}
+
+fn count_breaker() -> Row {
+    let config =
+        BreakerConfig { consecutive_failures: Some(5), failure_percent: None, ..BreakerConfig::default() };
+    let policy = failure_policy::consecutive_failures(5, backoff::constant(Duration::from_secs(1)));
+    let failsafe = failsafe::Config::new().failure_policy(policy).build();
+    breaker("breaker, failures in a row", config, move || failsafe.call(|| Ok::<_, ()>(())).unwrap())
 }
 
 #[inline]

@@ -10,13 +10,13 @@ use mamparo_policy::Outcome;
 use mamparo_policy::breaker::{Breaker, BreakerConfig};
 use mamparo_policy::bulkhead::{Bulkhead, BulkheadConfig};
 use mamparo_policy::layer::PolicyLayer;
-use mamparo_policy::retry::{Repeat, RetryConfig};
+use mamparo_policy::retry::{Repeat, Retry, RetryConfig, RetryLayer};
 use mamparo_policy::stack::{Stack, StackLayer};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_resilience::bulkhead::BulkheadLayer;
 use tower_resilience::circuitbreaker::CircuitBreakerLayer;
 use tower_resilience::ratelimiter::RateLimiterLayer;
-use tower_resilience::retry::RetryLayer;
+use tower_resilience::retry as resilience;
 use tower_resilience::timelimiter::TimeLimiterLayer;
 
 use super::{Row, Subject, subject};
@@ -128,9 +128,9 @@ impl tower::retry::Policy<(), (), Never> for Attempts {
 
 fn retry() -> Row {
     let config = RetryConfig { repeat: Repeat::Idempotent, ..RetryConfig::default() };
-    let stack = Arc::new(Stack::client("bench").retry(config).build().unwrap());
-    let own = called("", StackLayer::new(stack, good).layer(Nothing));
-    let theirs = RetryLayer::<(), (), Never>::builder().max_attempts(3).build();
+    let retry = Arc::new(Retry::new(config).unwrap());
+    let own = called("", RetryLayer::new(retry, Clock::system(), good).layer(Nothing));
+    let theirs = resilience::RetryLayer::<(), (), Never>::builder().max_attempts(3).build();
     let tower = tower::retry::RetryLayer::new(Attempts(Arc::default()));
     let peers = vec![
         called("tower-resilience, without a budget", theirs.layer(Nothing)),
@@ -151,7 +151,7 @@ fn stack() -> Row {
     let theirs = ServiceBuilder::new()
         .layer(TimeLimiterLayer::builder().timeout_duration(Duration::from_secs(10)).build())
         .map_err(|_| Never)
-        .layer(RetryLayer::<(), (), Never>::builder().max_attempts(3).build())
+        .layer(resilience::RetryLayer::<(), (), Never>::builder().max_attempts(3).build())
         .map_err(|_| Never)
         .layer(RateLimiterLayer::builder().limit_for_period(1_000_000_000).build().unwrap())
         .map_err(|_| Never)
