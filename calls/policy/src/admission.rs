@@ -61,6 +61,13 @@ pub trait Admission: Send + Sync + 'static {
     /// What it has done.
     fn counts(&self) -> &Counts;
 
+    /// Whether [`record`](Self::record) looks at the time when a call went well. Where it does not, the clock need
+    /// not be read again for it.
+    #[inline]
+    fn times_success(&self) -> bool {
+        true
+    }
+
     /// Its values in words, on one line.
     fn describe(&self) -> String;
 
@@ -109,7 +116,9 @@ pub trait Admission: Send + Sync + 'static {
     /// As [`record`](Self::record), by its own clock, which is not read where it does not matter.
     #[inline]
     fn record_now(&self, pass: Self::Pass, outcome: &Outcome) {
-        self.record(pass, outcome, self.clock().moment());
+        let timed = *outcome != Outcome::Success || self.times_success();
+        let now = if timed { self.clock().moment() } else { Moment::ZERO };
+        self.record(pass, outcome, now);
     }
 
     /// Waits until the call may go.

@@ -195,6 +195,12 @@ impl Stack {
         }
     }
 
+    /// Whether anybody looks at the time of a call that went well.
+    #[inline]
+    fn times_success(&self) -> bool {
+        matches!(self.repeats, Repeats::Hedge(_)) || self.parts.times_success()
+    }
+
     #[inline]
     fn next(&self, retry: &Retry, tries: &mut Tries, outcome: &Outcome, cx: &Context, end: End) -> Again {
         retry.next(tries, outcome, cx, end, || lock(&self.draw).unit())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mamparo_context::Moment;
 
-use super::config::BreakerConfig;
+use super::config::{BreakerConfig, WindowConfig};
 use super::window::{Sample, Window};
 use crate::draw::Draw;
 use crate::limits::RETRY_AFTER_MAX;
@@ -52,6 +52,7 @@ impl BreakerState {
 #[must_use]
 pub struct BreakerPass {
     pub(super) cycle: u32,
+    /// [`Moment::NEVER`] if nobody looked: such a call is not slow.
     pub(super) started: Moment,
 }
 
@@ -113,6 +114,16 @@ impl Core {
     /// Whether a good call changes nothing: it is closed, counts only failures in a row, and the last was none.
     pub(super) fn is_quiet(&self) -> bool {
         matches!(self.state, State::Closed) && !self.has_rates() && self.failed_in_a_row == 0
+    }
+
+    /// Whether good calls have nothing to do with the time: it is closed, no call can be slow, and its window is one
+    /// of calls that holds enough of them, so that another good one cannot open it.
+    pub(super) fn is_timeless(&self) -> bool {
+        let by_calls = matches!(self.config.window, WindowConfig::Calls(_))
+            && self.window.held() >= self.config.minimum_calls;
+        matches!(self.state, State::Closed)
+            && self.config.slow_calls.is_none()
+            && (by_calls || !self.has_rates())
     }
 
     fn has_rates(&self) -> bool {

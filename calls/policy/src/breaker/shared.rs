@@ -24,6 +24,8 @@ pub struct Breaker {
     until: AtomicU64,
     /// The word while a good call changes nothing, else [`LOUD`].
     quiet: AtomicU64,
+    /// The word while good calls have nothing to do with the time, else [`LOUD`].
+    timeless: AtomicU64,
     core: Mutex<Core>,
     told: watch::Sender<BreakerState>,
 }
@@ -52,6 +54,7 @@ impl Breaker {
             word: AtomicU64::new(word(&core)),
             until: AtomicU64::new(0),
             quiet: AtomicU64::new(quiet(&core)),
+            timeless: AtomicU64::new(timeless(&core)),
             core: Mutex::new(core),
             told: watch::Sender::new(BreakerState::Closed),
         })
@@ -112,6 +115,7 @@ impl Breaker {
         let result = work(&mut core);
         let after = word(&core);
         self.quiet.store(quiet(&core), Ordering::Release);
+        self.timeless.store(timeless(&core), Ordering::Release);
         if after == before {
             return result;
         }
@@ -165,6 +169,22 @@ impl Admission for Breaker {
         match ticket {}
     }
 
+    /// A closed breaker that has nothing to do with the time does not read the clock.
+    #[inline]
+    fn admit_now(&self, cx: &Context) -> Admit<Option<BreakerPass>, Self::Ticket> {
+        let word = self.word.load(Ordering::Acquire);
+        if self.mode.get() == Mode::Off || self.timeless.load(Ordering::Acquire) != word {
+            return self.admit(cx, self.clock.moment());
+        }
+        self.counts.admitted();
+        Admit::Admit(Some(BreakerPass { cycle: cycle_of(word), started: Moment::NEVER }))
+    }
+
+    #[inline]
+    fn times_success(&self) -> bool {
+        self.timeless.load(Ordering::Acquire) != self.word.load(Ordering::Acquire)
+    }
+
     fn record(&self, pass: BreakerPass, outcome: &Outcome, now: Moment) {
         let quiet = self.quiet.load(Ordering::Acquire);
         if *outcome == Outcome::Success && quiet != LOUD && cycle_of(quiet) == pass.cycle {
@@ -213,6 +233,10 @@ const LOUD: u64 = u64::MAX;
 
 fn quiet(core: &Core) -> u64 {
     if core.is_quiet() { word(core) } else { LOUD }
+}
+
+fn timeless(core: &Core) -> u64 {
+    if core.is_timeless() { word(core) } else { LOUD }
 }
 
 fn word(core: &Core) -> u64 {

@@ -232,6 +232,31 @@ fn retry_after_lengthens_and_is_capped_and_breaks_grow_up_to_their_bound() {
 }
 
 #[test]
+fn a_good_call_has_nothing_to_do_with_the_time_once_it_cannot_open_anything() {
+    let slow = SlowCallConfig { above: Duration::from_millis(10), percent: 50.0 };
+    let window = WindowConfig::Time(Duration::from_secs(1));
+    for (own, calls, expected) in [
+        (config(), 3, false),
+        (config(), 4, true),
+        (BreakerConfig { slow_calls: Some(slow), ..config() }, 9, false),
+        (BreakerConfig { window, ..config() }, 9, false),
+        (BreakerConfig { consecutive_failures: Some(3), failure_percent: None, ..config() }, 0, true),
+    ] {
+        let mut core = Core::new(own, 1);
+        for _ in 0..calls {
+            one(&mut core, GOOD, 0).unwrap();
+        }
+        assert_eq!(core.is_timeless(), expected);
+        // The first calls of a window that are not timed are not slow, whoever looks at the time later.
+        let untimed = BreakerPass { cycle: core.cycle(), started: Moment::NEVER };
+        core.reconfigure(BreakerConfig { slow_calls: Some(slow), ..config() });
+        core.record(&untimed, &GOOD, at(1_000_000));
+        assert_eq!(core.state(), BreakerState::Closed);
+    }
+    assert!(!opened(config()).is_timeless());
+}
+
+#[test]
 fn jitter_shortens_a_break_by_its_share_at_most() {
     let lengths: Vec<u128> = (0..200)
         .map(|seed| {

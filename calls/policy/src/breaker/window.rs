@@ -98,6 +98,11 @@ impl Window {
         self.sums
     }
 
+    /// How many calls it held when one was last recorded.
+    pub(super) fn held(&self) -> u32 {
+        self.sums.calls
+    }
+
     pub(super) fn clear(&mut self) {
         self.sums = Sums::default();
         match &mut self.calls {

@@ -214,8 +214,8 @@ impl Admission for Bulkhead {
     }
 
     #[inline]
-    fn record_now(&self, _: BulkheadPass, _: &Outcome) {
-        self.end();
+    fn times_success(&self) -> bool {
+        false
     }
 
     fn poll_turn(

@@ -21,6 +21,7 @@ pub(super) struct Ended<T, E> {
     pub(super) result: Result<T, Cause<E>>,
     pub(super) outcome: Outcome,
     pub(super) started: Moment,
+    /// When it ended; when it began, if it went well and nobody looks at the time of that.
     pub(super) now: Moment,
 }
 
@@ -193,12 +194,14 @@ impl<F: Future> Attempt<F> {
         let mut this = self.as_mut().project();
         let Some(work) = this.work.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(result) = work.poll(task) {
-            let now = common.stack.clock.moment();
             this.work.set(None);
             if *this.then == Then::Abort {
+                let now = common.stack.clock.moment();
                 return Poll::Ready(self.failed(common, Cause::Injected { sent: true }, now));
             }
             let outcome = common.classify.classify(&result);
+            let timed = outcome != Outcome::Success || common.stack.times_success();
+            let now = if timed { common.stack.clock.moment() } else { *this.started };
             let (result, started) = (result.map_err(Cause::Failed), *this.started);
             self.settle(common, &outcome, now);
             return Poll::Ready(Ended { result, outcome, started, now });

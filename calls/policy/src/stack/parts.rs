@@ -96,6 +96,12 @@ macro_rules! parts {
                 }
             }
 
+            /// Whether any looks at the time of a call that went well.
+            #[inline]
+            pub(super) fn times_success(&self) -> bool {
+                $(self.$name.as_ref().is_some_and(|policy| policy.times_success()))||*
+            }
+
             /// Each in words.
             pub(super) fn described(&self) -> Vec<(&'static str, Mode, String)> {
                 let mut described = Vec::new();

@@ -34,8 +34,8 @@ fn now() -> Moment {
 fn breaker(what: &'static str, config: BreakerConfig, theirs: impl FnMut() + Clone + Send + 'static) -> Row {
     let clock = Clock::manual().0;
     let (breaker, cx) = (Arc::new(Breaker::new(config, clock).unwrap()), Context::root());
-    let own = subject("", move || match breaker.admit(&cx, now_of(&*breaker)) {
-        Admit::Admit(Some(pass)) => breaker.record(pass, &Outcome::Success, now_of(&*breaker)),
+    let own = subject("", move || match breaker.acquire(&cx, now_of(&*breaker)) {
+        Admit::Admit(pass) => breaker.record(pass, &Outcome::Success, now_of(&*breaker)),
         _ => unreachable!("it is closed"),
     });
     Row { what, own, peers: vec![subject("failsafe", theirs)] }
@@ -71,7 +71,7 @@ fn open_breaker() -> Row {
         breaker.record(pass, &Outcome::Failure(Fault::upstream()), now());
     }
     let at = now();
-    let own = subject("", move || match breaker.admit(&cx, at) {
+    let own = subject("", move || match breaker.acquire(&cx, at) {
         Admit::Refuse(refusal) => _ = std::hint::black_box(refusal),
         _ => unreachable!("it is open"),
     });
@@ -92,8 +92,8 @@ fn bulkhead() -> Row {
     let clock = Clock::manual().0;
     let (bulkhead, cx) = (Arc::new(Bulkhead::new(BulkheadConfig::of(64), clock).unwrap()), Context::root());
     let at = now();
-    let own = subject("", move || match bulkhead.admit(&cx, at) {
-        Admit::Admit(Some(pass)) => bulkhead.record(pass, &Outcome::Success, at),
+    let own = subject("", move || match bulkhead.acquire(&cx, at) {
+        Admit::Admit(pass) => bulkhead.record(pass, &Outcome::Success, at),
         _ => unreachable!("there is room"),
     });
     let semaphore = Arc::new(tokio::sync::Semaphore::new(64));
