@@ -24,7 +24,7 @@ Examples:
   cargo xtask test -- -p mamparo-saga     one crate (arguments of cargo-nextest)
   cargo xtask test -- -E 'test(lease)'    by a filter expression
 
-Without cargo-nextest, `cargo test` runs the tests. Documentation tests run when no arguments follow `--`.
+Without cargo-nextest, `cargo test` runs the tests. Documentation tests, and those that\ntry interleavings of threads, run when no arguments follow `--`.
 
 Tests find in their environment:
   MAMPARO_TEST_BINARY       the built `mamparo`
@@ -33,6 +33,10 @@ Tests find in their environment:
                             test, a line `MISSING <program>: <what was not shown>`, and returns
 
 The last line is `N passed, N failed, N skipped`. Such a test counts as skipped, not as passed.";
+
+/// Crates whose feature `shuttle` puts a checker of interleavings in the place of locks and atomics, and whose tests
+/// named `shuttle` then run.
+const CHECKED: &[&str] = &["mamparo-policy"];
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -132,6 +136,12 @@ impl Workshop {
             let (documented, failed) = count_cargo_test(self.hand_over(&mut cargo, &folder))?;
             count += documented;
             broken |= failed;
+            for name in CHECKED {
+                let words = ["test", "--package", name, "--features", "shuttle", "--test", "shuttle"];
+                let (checked, failed) = count_cargo_test(&mut self.cargo(&words))?;
+                count += checked;
+                broken |= failed;
+            }
         }
         if broken && count.failed == 0 {
             eprintln!("a runner failed without naming a test: that counts as one failure");
