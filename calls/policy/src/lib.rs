@@ -20,6 +20,7 @@ pub mod metrics;
 mod mode;
 mod operation;
 mod outcome;
+pub mod rate_limit;
 mod refusal;
 pub mod retry;
 pub mod stack;

@@ -16,3 +16,19 @@ pub const LINE_MAX: u32 = 100_000;
 pub const ATTEMPTS_MAX: u32 = 10;
 /// Most attempts of a hedged call beside the first.
 pub const HEDGES_MAX: u32 = 3;
+
+/// Longest period of a rate limit.
+pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Longest time that the burst of a rate limit may take to refill: beyond it the numbers of a bucket would end.
+pub const RATE_BURST_SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+
+/// Most calls that may wait at one rate limit.
+pub const RATE_QUEUE_MAX: u32 = 65_536;
+
+/// Longest time that a call may be made to wait by a rate limit.
+pub const RATE_WAIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// How much of a late wake-up a rate limit makes up for: timers are no finer than this, and without it each of them
+/// would cost a part of the rate. At most this much of the rate is let go at once.
+pub const RATE_CATCH_UP_MAX: Duration = Duration::from_millis(2);

@@ -76,6 +76,8 @@ pub enum Reason {
     Isolated,
     /// More than the quota in this time.
     OverQuota,
+    /// It costs more than the quota ever holds at once.
+    TooCostly,
     /// What the nodes share cannot be reached, and the rule for that is to refuse.
     StoreDown,
     /// There is too much to do, and this matters least.
@@ -102,6 +104,7 @@ impl Reason {
             Self::ForcedOpen => "forced-open",
             Self::Isolated => "isolated",
             Self::OverQuota => "over-quota",
+            Self::TooCostly => "too-costly",
             Self::StoreDown => "store-down",
             Self::Overloaded => "overloaded",
             Self::Throttled => "throttled",
@@ -155,6 +158,7 @@ impl ToFault for Refusal {
                 Reason::DeadlinePassed
                 | Reason::TooLittleTime
                 | Reason::WaitTooLong
+                | Reason::TooCostly
                 | Reason::Isolated
                 | Reason::Closed,
                 _,

@@ -1,0 +1,13 @@
+//! Decides how many calls may be made in a time: by one process, for each key, or by many nodes together.
+#![doc = include_str!("../../../docs/policies/rate-limit.md")]
+
+mod bucket;
+mod config;
+pub(crate) mod core;
+mod limiter;
+mod line;
+mod standing;
+
+pub use config::{Algorithm, Quota, RateLimitConfig};
+pub use limiter::{Costly, RateLimit, RateTicket};
+pub use standing::{Standing, retry_after_header};
