@@ -32,3 +32,27 @@ pub const RATE_WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// How much of a late wake-up a rate limit makes up for: timers are no finer than this, and without it each of them
 /// would cost a part of the rate. At most this much of the rate is let go at once.
 pub const RATE_CATCH_UP_MAX: Duration = Duration::from_millis(2);
+
+/// Most keys that a keyed rate limit may be told to remember.
+pub const RATE_KEYS_MAX: usize = 1 << 24;
+
+/// Keys that a keyed rate limit remembers unless it is told otherwise.
+pub const RATE_KEYS_DEFAULT: usize = 65_536;
+
+/// Most keys with a quota of their own, in each part of a keyed rate limit.
+pub const RATE_OWN_QUOTAS_MAX: usize = 4_096;
+
+/// Most parts of a keyed map, each with a lock of its own.
+pub const KEYED_SHARDS_MAX: usize = 64;
+
+/// Keys below which a keyed map is not divided further.
+pub const KEYED_SHARD_MIN: usize = 64;
+
+/// Places that are looked at for each new key, to forget what can be forgotten.
+pub const KEYED_SWEEP: usize = 4;
+
+/// Places that are looked at for a new key when all are taken.
+pub const KEYED_SWEEP_FULL: usize = 64;
+
+/// Places of a part of a keyed map from which on it gives memory back.
+pub const KEYED_SHRINK_MIN: usize = 64;

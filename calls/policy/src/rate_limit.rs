@@ -4,10 +4,12 @@
 mod bucket;
 mod config;
 pub(crate) mod core;
+mod keyed;
 mod limiter;
 mod line;
 mod standing;
 
 pub use config::{Algorithm, Quota, RateLimitConfig};
+pub use keyed::{KeyedRateLimit, KeyedRateLimitConfig};
 pub use limiter::{Costly, RateLimit, RateTicket};
 pub use standing::{Standing, retry_after_header};

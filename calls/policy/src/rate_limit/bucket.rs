@@ -14,6 +14,8 @@ pub(super) enum Taken {
     Now,
     /// They will be there at this tick.
     Later(u64),
+    /// There will never be as many.
+    Never,
     /// Ask under the lock.
     Shut,
 }
@@ -35,8 +37,8 @@ impl Bucket {
         }
     }
 
-    /// The price; halves of two prices are seen only by one whose exchange then fails, because a change shuts the
-    /// bucket before it begins.
+    /// The price. Who sees halves of two prices finds afterwards that the number has changed, because a change shuts
+    /// the bucket before it begins: what follows from a price counts only if the number is still the same.
     #[inline]
     pub(super) fn price(&self) -> Price {
         Price {
@@ -58,11 +60,16 @@ impl Bucket {
             if seen & SHUT != 0 {
                 return Taken::Shut;
             }
-            match core::take(seen >> 1, self.price(), cost, now) {
-                Err(due) => return Taken::Later(due),
+            let price = self.price();
+            match core::take(seen >> 1, price, cost, now) {
                 Ok(after) => match self.exchange(seen, after << 1) {
                     Ok(()) => return Taken::Now,
                     Err(other) => seen = other,
+                },
+                Err(due) => match self.state.load(Ordering::Acquire) {
+                    same if same == seen && price.can_ever(cost) => return Taken::Later(due),
+                    same if same == seen => return Taken::Never,
+                    other => seen = other,
                 },
             }
         }

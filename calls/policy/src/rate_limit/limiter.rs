@@ -88,6 +88,7 @@ impl RateLimit {
         match self.bucket.take(cost.into(), core::ticks(now)) {
             Taken::Now => Admit::Admit(()),
             Taken::Later(due) => self.later(cx.deadline(), cost, now, due),
+            Taken::Never => Admit::Refuse(Refusal::new(Policy::RateLimit, Reason::TooCostly)),
             Taken::Shut => self.join(cx.deadline(), cost, now),
         }
     }
@@ -121,9 +122,6 @@ impl RateLimit {
 
     #[cold]
     fn later(&self, deadline: Option<Deadline>, cost: u32, now: Moment, due: u64) -> Admit<(), RateTicket> {
-        if !self.bucket.price().can_ever(cost.into()) {
-            return Admit::Refuse(Refusal::new(Policy::RateLimit, Reason::TooCostly));
-        }
         if self.queue.load(Ordering::Acquire) == 0 {
             let after = core::span(due.saturating_sub(core::ticks(now)));
             return Admit::Refuse(Refusal::new(Policy::RateLimit, Reason::OverQuota).retry_after(after));

@@ -126,6 +126,7 @@ impl Exact {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// What the whole numbers admit, the fractions admit too; and what they refuse is at most the rounding away.
     #[test]
     fn never_more_than_the_exact_quota_and_hardly_less(
