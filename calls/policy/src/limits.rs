@@ -2,29 +2,11 @@
 
 use std::time::Duration;
 
-/// Longest time that a dependency may ask to be left alone; what asks for more is cut to it.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-/// Most calls in the window of a breaker.
-pub const BREAKER_WINDOW_CALLS_MAX: u32 = 10_000;
-/// Longest time in the window of a breaker.
-pub const BREAKER_WINDOW_TIME_MAX: Duration = Duration::from_secs(3_600);
-/// Most calls at the same time that a bulkhead lets through.
-pub const BULKHEAD_CALLS_MAX: u32 = 1_000_000;
-/// Most calls that wait in one line.
-pub const LINE_MAX: u32 = 100_000;
-/// Most attempts of one call.
-pub const ATTEMPTS_MAX: u32 = 10;
-/// Most attempts of a hedged call beside the first.
-pub const HEDGES_MAX: u32 = 3;
-
 /// Longest period of a rate limit.
 pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Longest time that the burst of a rate limit may take to refill: beyond it the numbers of a bucket would end.
 pub const RATE_BURST_SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
-
-/// Most calls that may wait at one rate limit.
-pub const RATE_QUEUE_MAX: u32 = 65_536;
 
 /// Longest time that a call may be made to wait by a rate limit.
 pub const RATE_WAIT_MAX: Duration = Duration::from_secs(3_600);
@@ -56,3 +38,36 @@ pub const KEYED_SWEEP_FULL: usize = 64;
 
 /// Places of a part of a keyed map from which on it gives memory back.
 pub const KEYED_SHRINK_MIN: usize = 64;
+
+/// Calls of one shared rate limit that may ask the store at the same time.
+pub const SHARED_ASKS_MAX: usize = 1_024;
+
+/// Most tokens that a node takes from the store at once.
+pub const SHARED_BLOCK_MAX: u32 = 1_000_000;
+
+/// Longest time that a node may keep tokens that it took.
+pub const SHARED_LEASE_MAX: Duration = Duration::from_secs(60);
+
+/// Longest time that a store may take to answer, and longest pause after it has not.
+pub const SHARED_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Most nodes that may share a quota.
+pub const SHARED_NODES_MAX: u32 = 100_000;
+
+/// Longest name of a quota in the store, in bytes.
+pub const SHARED_KEY_MAX: usize = 512;
+
+/// Longest time that a dependency may ask to be left alone; what asks for more is cut to it.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Most calls in the window of a breaker.
+pub const BREAKER_WINDOW_CALLS_MAX: u32 = 10_000;
+/// Longest time in the window of a breaker.
+pub const BREAKER_WINDOW_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// Most calls at the same time that a bulkhead lets through.
+pub const BULKHEAD_CALLS_MAX: u32 = 1_000_000;
+/// Most calls that wait in one line.
+pub const LINE_MAX: u32 = 100_000;
+/// Most attempts of one call.
+pub const ATTEMPTS_MAX: u32 = 10;
+/// Most attempts of a hedged call beside the first.
+pub const HEDGES_MAX: u32 = 3;

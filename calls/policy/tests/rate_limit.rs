@@ -37,7 +37,7 @@ impl Wake for Wakes {
 }
 
 impl World {
-    fn new(config: &RateLimitConfig) -> Self {
+    fn new(config: RateLimitConfig) -> Self {
         let (clock, manual) = Clock::manual();
         Self { limit: Arc::new(RateLimit::new(config, clock.clone()).expect("a valid limit")), manual, clock }
     }
@@ -102,7 +102,7 @@ fn waiting(rate: u32, burst: u32) -> RateLimitConfig {
 
 #[test]
 fn without_a_queue_what_is_over_the_quota_is_refused_and_told_when() {
-    let world = World::new(&RateLimitConfig::new(10, SECOND).burst(3));
+    let world = World::new(RateLimitConfig::new(10, SECOND).burst(3));
     assert_eq!((0..5).filter(|_| world.goes(1)).count(), 3);
     let refusal = world.refused(1);
     assert_eq!((refusal.reason, refusal.retry_after), (Reason::OverQuota, Some(ms(100))));
@@ -116,17 +116,17 @@ fn without_a_queue_what_is_over_the_quota_is_refused_and_told_when() {
 
 #[test]
 fn tokens_put_back_are_there_again_and_never_more_than_a_burst() {
-    let world = World::new(&RateLimitConfig::new(1, SECOND).burst(5));
+    let world = World::new(RateLimitConfig::new(1, SECOND).burst(5));
     assert!(world.goes(5) && !world.goes(1));
-    world.limit.refund(2, world.clock.moment());
+    world.limit.refund(2);
     assert!(world.goes(2) && !world.goes(1));
-    world.limit.refund(1_000, world.clock.moment());
+    world.limit.refund(1_000);
     assert!(world.goes(5) && !world.goes(1));
 }
 
 #[test]
 fn calls_go_in_the_order_of_their_coming_whatever_they_cost() {
-    let world = World::new(&waiting(10, 5));
+    let world = World::new(waiting(10, 5));
     assert!(world.goes(5));
     let mut callers = [4, 1, 2].map(|cost| world.waits(cost));
     assert_eq!(world.limit.waiting(), 3);
@@ -143,7 +143,7 @@ fn calls_go_in_the_order_of_their_coming_whatever_they_cost() {
 
 #[test]
 fn nobody_overtakes_the_line_and_it_opens_again_when_it_is_empty() {
-    let world = World::new(&waiting(10, 5));
+    let world = World::new(waiting(10, 5));
     assert!(world.goes(5));
     let mut first = world.waits(5);
     world.manual.advance(ms(300));
@@ -155,7 +155,7 @@ fn nobody_overtakes_the_line_and_it_opens_again_when_it_is_empty() {
 
 #[test]
 fn one_timer_serves_the_whole_line_and_a_jump_of_the_clock_answers_all_that_are_due() {
-    let world = World::new(&waiting(10, 1));
+    let world = World::new(waiting(10, 1));
     assert!(world.goes(1));
     let mut callers: Vec<_> = (0..20).map(|_| world.waits(1)).collect();
     assert_eq!(world.manual.next_wakeup(), Some(ms(100)));
@@ -177,7 +177,7 @@ fn one_timer_serves_the_whole_line_and_a_jump_of_the_clock_answers_all_that_are_
 #[test]
 fn a_late_timer_costs_no_part_of_the_rate_and_a_long_sleep_lets_no_burst_go() {
     let config = RateLimitConfig::leaky(2_000, SECOND, 100, SECOND);
-    let world = World::new(&config);
+    let world = World::new(config);
     assert!(world.goes(1));
     let mut callers: Vec<_> = (0..60).map(|_| world.waits(1)).collect();
     for _ in 0..10 {
@@ -194,7 +194,7 @@ fn a_late_timer_costs_no_part_of_the_rate_and_a_long_sleep_lets_no_burst_go() {
 
 #[test]
 fn a_leaky_bucket_spaces_calls_and_drops_what_does_not_fit_into_its_queue() {
-    let world = World::new(&RateLimitConfig::leaky(10, SECOND, 3, SECOND));
+    let world = World::new(RateLimitConfig::leaky(10, SECOND, 3, SECOND));
     assert!(world.goes(1));
     let mut callers = [1, 2, 1].map(|cost| world.waits(cost));
     let full = world.refused(1);
@@ -209,13 +209,13 @@ fn a_leaky_bucket_spaces_calls_and_drops_what_does_not_fit_into_its_queue() {
 
 #[test]
 fn a_wait_that_is_too_long_is_refused_before_it_begins() {
-    let world = World::new(&RateLimitConfig::new(10, SECOND).burst(1).waiting(10, ms(250)));
+    let world = World::new(RateLimitConfig::new(10, SECOND).burst(1).waiting(10, ms(250)));
     assert!(world.goes(1));
     let _line = [world.waits(1), world.waits(1)];
     let refusal = world.refused(1);
     assert_eq!((refusal.reason, refusal.retry_after), (Reason::WaitTooLong, Some(ms(300))));
 
-    let world = World::new(&waiting(10, 1));
+    let world = World::new(waiting(10, 1));
     assert!(world.goes(1));
     let hurry = Context::root().with_timeout(&world.clock, ms(99));
     let answer = world.limit.acquire(&hurry, world.clock.moment());
@@ -227,7 +227,7 @@ fn a_wait_that_is_too_long_is_refused_before_it_begins() {
 
 #[test]
 fn whoever_is_asked_for_after_the_deadline_is_not_sent() {
-    let world = World::new(&waiting(10, 1));
+    let world = World::new(waiting(10, 1));
     assert!(world.goes(1));
     let time = Context::root().with_timeout(&world.clock, ms(100));
     let Admit::Wait(ticket) = world.limit.acquire(&time, world.clock.moment()) else { panic!() };
@@ -242,7 +242,7 @@ fn whoever_is_asked_for_after_the_deadline_is_not_sent() {
 #[test]
 fn leaving_at_any_place_harms_nobody_else() {
     for left in 0..5 {
-        let world = World::new(&waiting(10, 1));
+        let world = World::new(waiting(10, 1));
         assert!(world.goes(1));
         let mut callers: Vec<_> = (0..5).map(|_| world.waits(1)).collect();
         world.leave(&mut callers[left]);
@@ -261,7 +261,7 @@ fn leaving_at_any_place_harms_nobody_else() {
 
 #[test]
 fn who_leaves_after_its_turn_has_come_gives_its_tokens_to_the_next() {
-    let world = World::new(&waiting(10, 1));
+    let world = World::new(waiting(10, 1));
     assert!(world.goes(1));
     let (mut first, mut second) = (world.waits(1), world.waits(1));
     world.manual.advance(ms(100));
@@ -273,7 +273,7 @@ fn who_leaves_after_its_turn_has_come_gives_its_tokens_to_the_next() {
 
 #[test]
 fn one_that_is_never_polled_again_does_not_hold_up_the_others() {
-    let world = World::new(&waiting(10, 1));
+    let world = World::new(waiting(10, 1));
     assert!(world.goes(1));
     let _parked = world.waits(1);
     let mut second = world.waits(1);
@@ -287,21 +287,21 @@ fn one_that_is_never_polled_again_does_not_hold_up_the_others() {
 
 #[test]
 fn tokens_put_back_reach_the_first_in_the_line_at_once() {
-    let world = World::new(&waiting(1, 5));
+    let world = World::new(waiting(1, 5));
     assert!(world.goes(5));
     let mut callers = [2, 1].map(|cost| world.waits(cost));
-    world.limit.refund(2, world.clock.moment());
+    world.limit.refund(2);
     assert_eq!(world.run(&mut callers), [(0, true)]);
-    world.limit.refund(1, world.clock.moment());
+    world.limit.refund(1);
     assert_eq!(world.run(&mut callers), [(1, true)]);
 }
 
 #[test]
 fn a_new_quota_keeps_the_order_and_tells_new_times() {
-    let world = World::new(&waiting(1, 1));
+    let world = World::new(waiting(1, 1));
     assert!(world.goes(1));
     let mut callers: Vec<_> = (0..3).map(|_| world.waits(1)).collect();
-    world.limit.reconfigure(&waiting(10, 1)).unwrap();
+    world.limit.reconfigure(waiting(10, 1)).unwrap();
     assert_eq!(world.run(&mut callers), []);
     assert_eq!(world.manual.next_wakeup(), Some(ms(100)));
     for who in 0..3 {
@@ -313,10 +313,10 @@ fn a_new_quota_keeps_the_order_and_tells_new_times() {
 #[test]
 fn a_new_quota_refuses_at_once_those_for_whom_it_is_too_slow_and_their_places_go_on() {
     let config = |rate| RateLimitConfig::new(rate, SECOND).burst(4).waiting(10, SECOND);
-    let world = World::new(&config(10));
+    let world = World::new(config(10));
     assert!(world.goes(4));
     let mut callers = [1, 4, 1].map(|cost| world.waits(cost));
-    world.limit.reconfigure(&config(2)).unwrap();
+    world.limit.reconfigure(config(2)).unwrap();
     assert_eq!(world.run(&mut callers), [(1, false)], "it would have been there after 2.5 s");
     for (advance, answered) in [(500, vec![(0, true)]), (499, vec![]), (1, vec![(2, true)])] {
         world.manual.advance(ms(advance));
@@ -327,22 +327,34 @@ fn a_new_quota_refuses_at_once_those_for_whom_it_is_too_slow_and_their_places_go
 #[test]
 fn the_tokens_that_are_there_stay_and_a_wrong_quota_changes_nothing() {
     let config = |rate, burst| RateLimitConfig::new(rate, SECOND).burst(burst);
-    let world = World::new(&config(10, 10));
+    let world = World::new(config(10, 10));
     assert!(world.goes(6));
-    world.limit.reconfigure(&config(1_000, 50)).unwrap();
+    world.limit.reconfigure(config(1_000, 50)).unwrap();
     assert_eq!(world.limit.standing(world.clock.moment()).remaining, 4);
     assert!(world.goes(4) && !world.goes(1));
-    assert!(world.limit.reconfigure(&config(0, 50)).is_err());
+    assert!(world.limit.reconfigure(config(0, 50)).is_err());
     assert_eq!(world.limit.config().rate, 1_000);
     let standing = world.limit.standing(world.clock.moment());
     assert_eq!((standing.limit, standing.remaining, standing.reset), (1_000, 0, ms(50)));
-    world.limit.reconfigure(&config(1_000, 1).mode(Mode::Off)).unwrap();
+    world.limit.reconfigure(config(1_000, 1).mode(Mode::Off)).unwrap();
     assert_eq!(world.limit.mode(), Mode::Off);
+}
+
+#[test]
+fn what_another_policy_refused_gives_its_tokens_back_and_what_was_cancelled_does_not() {
+    let world = World::new(RateLimitConfig::new(1, SECOND).burst(5));
+    let costly = world.limit.with_cost(3);
+    assert!(world.goes(5));
+    world.limit.give_back(());
+    costly.give_back(());
+    world.limit.cancel(());
+    assert!(world.goes(4) && !world.goes(1));
+    assert_eq!(costly.describe(), "1 in each 1s, 5 at once, 3 for each call");
 }
 
 #[tokio::test]
 async fn as_a_call_it_waits_and_counts() {
-    let world = World::new(&waiting(10, 2));
+    let world = World::new(waiting(10, 2));
     let cx = Context::root();
     drop(world.limit.enter(&cx).await.unwrap());
     drop(world.limit.enter(&cx).await.unwrap());
@@ -364,10 +376,22 @@ async fn as_a_call_it_waits_and_counts() {
 
 #[tokio::test]
 async fn in_the_shadow_it_counts_and_lets_go() {
-    let world = World::new(&RateLimitConfig::new(1, SECOND).mode(Mode::Shadow));
+    let world = World::new(RateLimitConfig::new(1, SECOND).mode(Mode::Shadow));
     for _ in 0..3 {
         drop(world.limit.enter(&Context::root()).await.unwrap());
     }
     let counted = world.limit.counts().read();
     assert_eq!((counted.admitted, counted.shadow_refused), (1, 2));
+}
+
+#[test]
+fn a_call_that_is_admitted_or_refused_allocates_nothing() {
+    let world = World::new(RateLimitConfig::new(1, SECOND).burst(2));
+    let (cx, now) = (Context::root(), world.clock.moment());
+    let allocated = allocation_counter::measure(|| {
+        assert!(matches!(world.limit.admit(&cx, now), Admit::Admit(Some(()))));
+        drop(world.limit.try_enter(&cx, now).unwrap());
+        assert!(matches!(world.limit.admit(&cx, now), Admit::Refuse(_)));
+    });
+    assert_eq!(allocated.count_total, 0);
 }

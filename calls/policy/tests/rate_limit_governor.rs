@@ -27,7 +27,7 @@ proptest! {
         let quota = Quota::per_second(nonzero(rate)).allow_burst(nonzero(burst));
         let theirs = RateLimiter::direct_with_clock(quota, fake.clone());
         let config = RateLimitConfig::new(rate, Duration::from_secs(1)).burst(burst);
-        let ours = RateLimit::new(&config, Clock::manual().0).expect("a valid limit");
+        let ours = RateLimit::new(config, Clock::manual().0).expect("a valid limit");
         let interval = 1e9 / f64::from(rate);
         // Both begin with a full bucket.
         let mut now = Moment::ZERO + Duration::from_secs(100);

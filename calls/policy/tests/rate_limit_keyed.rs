@@ -18,7 +18,7 @@ fn after(millis: u64) -> Moment {
 fn limit(rate: u32, burst: u32, keys: usize) -> KeyedRateLimit<String> {
     let config =
         KeyedRateLimitConfig { keys, ..KeyedRateLimitConfig::new(Quota::new(rate, SECOND).burst(burst)) };
-    KeyedRateLimit::new(&config).expect("a valid limit")
+    KeyedRateLimit::new(config).expect("a valid limit")
 }
 
 #[test]
@@ -90,21 +90,21 @@ fn a_key_can_have_its_own_quota_and_a_change_keeps_tokens() {
     assert_eq!((left("own"), left("common")), ((1_000, 4), (10, 4)));
 
     let config = KeyedRateLimitConfig::new(Quota::new(20, SECOND).burst(50));
-    limit.reconfigure(&config, START).unwrap();
+    limit.reconfigure(config, START).unwrap();
     assert_eq!((left("own"), left("common")), ((1_000, 4), (20, 4)));
     limit.set_quota("own", None, START).unwrap();
     assert_eq!(left("own"), (20, 4));
-    let shadow = KeyedRateLimitConfig { mode: Mode::Shadow, ..config.clone() };
-    limit.reconfigure(&shadow, START).unwrap();
+    let shadow = KeyedRateLimitConfig { mode: Mode::Shadow, ..config };
+    limit.reconfigure(shadow, START).unwrap();
     assert!(limit.acquire("own", 50, START).is_ok());
     assert_eq!(limit.counts().read().shadow_refused, 1);
-    assert!(limit.reconfigure(&KeyedRateLimitConfig { keys: 0, ..config }, START).is_err());
+    assert!(limit.reconfigure(KeyedRateLimitConfig { keys: 0, ..config }, START).is_err());
 }
 
 #[test]
 fn a_key_takes_few_bytes() {
     let config = KeyedRateLimitConfig { keys: 1 << 20, ..KeyedRateLimitConfig::new(Quota::new(1, SECOND)) };
-    let limit = KeyedRateLimit::<u64>::new(&config).unwrap();
+    let limit = KeyedRateLimit::<u64>::new(config).unwrap();
     for key in 0..400_000 {
         assert!(limit.acquire(&key, 1, START).is_ok());
     }

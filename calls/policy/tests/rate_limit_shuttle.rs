@@ -14,7 +14,7 @@ use shuttle::{check_random, future, thread};
 const ROUNDS: usize = 3_000;
 const SECOND: Duration = Duration::from_secs(1);
 
-fn world(config: &RateLimitConfig) -> (Arc<RateLimit>, Clock, ManualClock) {
+fn world(config: RateLimitConfig) -> (Arc<RateLimit>, Clock, ManualClock) {
     let (clock, manual) = Clock::manual();
     (Arc::new(RateLimit::new(config, clock.clone()).expect("a valid limit")), clock, manual)
 }
@@ -38,7 +38,7 @@ fn drive(manual: &ManualClock, done: &AtomicUsize, tasks: usize) {
 fn no_more_go_than_there_are_tokens() {
     check_random(
         || {
-            let (limit, clock, _manual) = world(&RateLimitConfig::new(1, SECOND).burst(3));
+            let (limit, clock, _manual) = world(RateLimitConfig::new(1, SECOND).burst(3));
             let gone = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..3)
                 .map(|_| {
@@ -63,7 +63,7 @@ fn no_more_go_than_there_are_tokens() {
 fn everybody_in_the_line_has_a_turn_and_time_pays_for_each() {
     check_random(
         || {
-            let (limit, clock, manual) = world(&waiting(10, 1));
+            let (limit, clock, manual) = world(waiting(10, 1));
             let start = clock.moment();
             let done = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..4)
@@ -91,7 +91,7 @@ fn everybody_in_the_line_has_a_turn_and_time_pays_for_each() {
 fn whoever_leaves_takes_nobody_along() {
     check_random(
         || {
-            let (limit, _clock, manual) = world(&waiting(10, 1));
+            let (limit, _clock, manual) = world(waiting(10, 1));
             let done = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..4)
                 .map(|number| {
@@ -126,7 +126,7 @@ fn whoever_leaves_takes_nobody_along() {
 fn a_change_of_quota_among_callers_makes_no_tokens() {
     check_random(
         || {
-            let (limit, clock, _manual) = world(&RateLimitConfig::new(1, SECOND).burst(4));
+            let (limit, clock, _manual) = world(RateLimitConfig::new(1, SECOND).burst(4));
             let gone = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..2)
                 .map(|_| {
@@ -142,7 +142,7 @@ fn a_change_of_quota_among_callers_makes_no_tokens() {
                 .collect();
             for config in [(1_000, 4), (2, 9), (1, 4)] {
                 limit
-                    .reconfigure(&RateLimitConfig::new(config.0, SECOND).burst(config.1))
+                    .reconfigure(RateLimitConfig::new(config.0, SECOND).burst(config.1))
                     .expect("a valid limit");
             }
             callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
@@ -156,7 +156,7 @@ fn a_change_of_quota_among_callers_makes_no_tokens() {
 fn refunds_and_a_new_quota_reach_those_who_wait() {
     check_random(
         || {
-            let (limit, clock, manual) = world(&waiting(1, 2));
+            let (limit, clock, manual) = world(waiting(1, 2));
             let _ = limit.acquire_n(&Context::root(), 2, clock.moment());
             let done = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..3)
@@ -169,8 +169,8 @@ fn refunds_and_a_new_quota_reach_those_who_wait() {
                     })
                 })
                 .collect();
-            limit.refund(1, clock.moment());
-            limit.reconfigure(&waiting(10, 2)).expect("a valid limit");
+            limit.refund(1);
+            limit.reconfigure(waiting(10, 2)).expect("a valid limit");
             drive(&manual, &done, 3);
             for caller in callers {
                 assert_eq!(caller.join().expect("no panic"), Ok(()));
@@ -186,7 +186,7 @@ fn a_key_is_limited_once_however_many_threads_meet_it_first() {
         || {
             let config =
                 KeyedRateLimitConfig { keys: 2, ..KeyedRateLimitConfig::new(Quota::new(1, SECOND).burst(3)) };
-            let limit = Arc::new(KeyedRateLimit::<u64>::new(&config).expect("a valid limit"));
+            let limit = Arc::new(KeyedRateLimit::<u64>::new(config).expect("a valid limit"));
             let now = Clock::manual().0.moment();
             let gone = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..3)

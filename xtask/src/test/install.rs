@@ -18,6 +18,8 @@ const PROGRAMS: &[Program] = &[
     Program { package: "strace", probe: &["strace", "--version"] },
     // a client that we did not write
     Program { package: "curl", probe: &["curl", "--version"] },
+    // what nodes share: private instances, started and killed by tests
+    Program { package: "redis-server", probe: &["redis-server", "--version"] },
     Program { package: "python3", probe: &["python3", "--version"] },
 ];
 

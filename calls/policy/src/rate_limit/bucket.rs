@@ -47,9 +47,16 @@ impl Bucket {
         }
     }
 
-    /// When the bucket will be full, as it is seen at this moment.
-    pub(super) fn tat(&self) -> u64 {
-        self.state.load(Ordering::Acquire) >> 1
+    /// When the bucket will be full, and at which price, as it is seen at this moment.
+    pub(super) fn look(&self) -> (u64, Price) {
+        let mut seen = self.state.load(Ordering::Acquire);
+        loop {
+            let price = self.price();
+            match self.state.load(Ordering::Acquire) {
+                same if same == seen => return (seen >> 1, price),
+                other => seen = other,
+            }
+        }
     }
 
     /// Takes `cost` tokens at `now` if they are there and nobody waits.

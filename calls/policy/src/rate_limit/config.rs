@@ -1,16 +1,18 @@
 //! What a file may say about a rate limit, and when it is wrong.
 
+use std::fmt;
 use std::time::Duration;
 
+use mamparo_context::duration::text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::core::Price;
-use crate::limits::{PERIOD_MAX, RATE_BURST_SPAN_MAX, RATE_QUEUE_MAX, RATE_WAIT_MAX};
+use crate::limits::{LINE_MAX, PERIOD_MAX, RATE_BURST_SPAN_MAX, RATE_WAIT_MAX};
 use crate::{InvalidConfig, Mode, Policy};
 
 /// How many tokens there are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Quota {
     /// Tokens in each period.
@@ -38,7 +40,7 @@ pub enum Algorithm {
 }
 
 /// A rate limit of one process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RateLimitConfig {
     /// Tokens in each period.
@@ -55,7 +57,7 @@ pub struct RateLimitConfig {
     pub burst: Option<u32>,
     /// Calls that may wait at the same time; 0 refuses at once.
     #[serde(default)]
-    #[schemars(range(max = RATE_QUEUE_MAX))]
+    #[schemars(range(max = LINE_MAX))]
     pub queue: u32,
     /// Longest time that a call may wait; one that would wait longer is refused at once.
     #[serde(default, with = "mamparo_context::duration")]
@@ -159,6 +161,14 @@ impl RateLimitConfig {
         self
     }
 
+    /// Whether it can work.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        self.price().map(|_| ())
+    }
+
     /// Its quota.
     pub fn quota(&self) -> Quota {
         Quota { rate: self.rate, per: self.per, burst: self.burst }
@@ -169,7 +179,7 @@ impl RateLimitConfig {
     pub(crate) fn price(&self) -> Result<Price, InvalidConfig> {
         let checked =
             |holds, field, problem: &str| InvalidConfig::unless(holds, Policy::RateLimit, field, problem);
-        checked(self.queue <= RATE_QUEUE_MAX, "queue", "must be at most 65536")?;
+        checked(self.queue <= LINE_MAX, "queue", "must be at most 100000")?;
         checked(self.wait <= RATE_WAIT_MAX, "wait", "must be at most 1h")?;
         checked(
             (self.queue == 0) == self.wait.is_zero(),
@@ -183,6 +193,25 @@ impl RateLimitConfig {
                 self.quota().burst(1).price()?;
                 Ok(Price::new(self.rate, self.per, 0))
             }
+        }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in each {}, {} at once", self.rate, text(self.per), self.most())
+    }
+}
+
+impl fmt::Display for RateLimitConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.algorithm {
+            Algorithm::TokenBucket => self.quota().fmt(f)?,
+            Algorithm::LeakyBucket => write!(f, "{} in each {}, evenly", self.rate, text(self.per))?,
+        }
+        match self.queue {
+            0 => Ok(()),
+            queue => write!(f, ", {queue} wait up to {}", text(self.wait)),
         }
     }
 }
@@ -209,6 +238,8 @@ mod tests {
         assert_eq!(read(&serde_json::to_string(&all).unwrap()).unwrap(), all);
         assert!(read(r#"{"rate": 100, "bursts": 20}"#).unwrap_err().contains("unknown field"));
         assert!(read(r#"{"per": "1s"}"#).unwrap_err().contains("rate"));
+        assert_eq!(short.to_string(), "100 in each 1s, 100 at once");
+        assert_eq!(all.to_string(), "100 in each 60s, 20 at once, 5 wait up to 250ms");
         let schema = serde_json::to_value(schemars::schema_for!(RateLimitConfig)).unwrap();
         assert_eq!(schema["properties"]["per"]["format"], "duration");
     }

@@ -14,11 +14,12 @@ use super::{Quota, Standing};
 use crate::keyed::shards::Shards;
 use crate::keyed::table::Table;
 use crate::limits::{KEYED_SWEEP, KEYED_SWEEP_FULL, RATE_KEYS_DEFAULT, RATE_KEYS_MAX, RATE_OWN_QUOTAS_MAX};
+use crate::mode::SharedMode;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::{Counts, InvalidConfig, Mode, Policy, Reason, Refusal};
 
 /// A rate limit for each of many keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeyedRateLimitConfig {
     /// What each key may take that has no quota of its own.
@@ -42,6 +43,14 @@ impl KeyedRateLimitConfig {
         Self { quota, keys: RATE_KEYS_DEFAULT, mode: Mode::Enforce }
     }
 
+    /// Whether it can work.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        self.price().map(|_| ())
+    }
+
     fn price(&self) -> Result<Price, InvalidConfig> {
         let bounded = self.keys >= 1 && self.keys <= RATE_KEYS_MAX;
         InvalidConfig::unless(bounded, Policy::RateLimit, "keys", "must be from 1 to 16777216")?;
@@ -58,7 +67,7 @@ impl KeyedRateLimitConfig {
 pub struct KeyedRateLimit<K> {
     shards: Shards<Shard<K>>,
     config: Mutex<KeyedRateLimitConfig>,
-    mode: AtomicU64,
+    mode: SharedMode,
     overflowed: AtomicU64,
     counts: Counts,
 }
@@ -88,7 +97,7 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
     ///
     /// # Errors
     /// What is wrong with `config`.
-    pub fn new(config: &KeyedRateLimitConfig) -> Result<Self, InvalidConfig> {
+    pub fn new(config: KeyedRateLimitConfig) -> Result<Self, InvalidConfig> {
         let price = config.price()?;
         let shards = Shards::new(config.keys, |keys| Shard {
             buckets: Table::new(keys),
@@ -98,8 +107,8 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
         });
         Ok(Self {
             shards,
-            config: Mutex::new(config.clone()),
-            mode: AtomicU64::new(config.mode as u64),
+            config: Mutex::new(config),
+            mode: SharedMode::new(config.mode),
             overflowed: AtomicU64::new(0),
             counts: Counts::default(),
         })
@@ -114,8 +123,8 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let mode = self.mode.load(Ordering::Relaxed);
-        if mode == Mode::Off as u64 {
+        let mode = self.mode.get();
+        if mode == Mode::Off {
             return Ok(());
         }
         match self.take(key, cost.into(), core::ticks(now)) {
@@ -123,7 +132,7 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
                 self.counts.admitted();
                 Ok(())
             }
-            Err(_) if mode == Mode::Shadow as u64 => {
+            Err(_) if mode == Mode::Shadow => {
                 self.counts.shadow_refused();
                 Ok(())
             }
@@ -184,7 +193,7 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.shards.hash(key);
-        let quota = lock(&self.config).quota.clone();
+        let quota = lock(&self.config).quota;
         let mut shard = self.shards.lock(hash);
         let (price, quota) = shard.own.find(hash, key).cloned().unwrap_or((shard.price, quota));
         let tat = shard.buckets.find(hash, key).map_or(0, |tat| *tat);
@@ -227,7 +236,7 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
     ///
     /// # Errors
     /// What is wrong with `config`; nothing has changed then.
-    pub fn reconfigure(&self, config: &KeyedRateLimitConfig, now: Moment) -> Result<(), InvalidConfig> {
+    pub fn reconfigure(&self, config: KeyedRateLimitConfig, now: Moment) -> Result<(), InvalidConfig> {
         let (price, now) = (config.price()?, core::ticks(now));
         let mut held = lock(&self.config);
         let count = self.shards.count();
@@ -243,8 +252,8 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
                 }
             });
         }
-        self.mode.store(config.mode as u64, Ordering::Relaxed);
-        *held = config.clone();
+        self.mode.set(config.mode);
+        *held = config;
         Ok(())
     }
 

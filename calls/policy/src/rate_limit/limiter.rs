@@ -10,6 +10,7 @@ use super::bucket::{Bucket, Taken};
 use super::core;
 use super::line::{Held, Line, Place};
 use super::{RateLimitConfig, Standing};
+use crate::mode::SharedMode;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use crate::time::{Sleep, sleep_until};
 use crate::{Admission, Admit, Counts, InvalidConfig, Mode, Outcome, Policy, Reason, Refusal};
@@ -18,11 +19,11 @@ use crate::{Admission, Admit, Counts, InvalidConfig, Mode, Outcome, Policy, Reas
 #[derive(Debug)]
 pub struct RateLimit {
     bucket: Bucket,
-    mode: AtomicU64,
+    mode: SharedMode,
     /// How many may wait, to refuse without the lock where that is nobody.
     queue: AtomicU64,
     line: Mutex<Line>,
-    config: Mutex<Arc<RateLimitConfig>>,
+    config: Mutex<RateLimitConfig>,
     counts: Counts,
     clock: Clock,
 }
@@ -44,13 +45,13 @@ impl RateLimit {
     ///
     /// # Errors
     /// What is wrong with `config`.
-    pub fn new(config: &RateLimitConfig, clock: Clock) -> Result<Self, InvalidConfig> {
+    pub fn new(config: RateLimitConfig, clock: Clock) -> Result<Self, InvalidConfig> {
         Ok(Self {
             bucket: Bucket::new(config.price()?),
-            mode: AtomicU64::new(number(config.mode)),
+            mode: SharedMode::new(config.mode),
             queue: AtomicU64::new(config.queue.into()),
             line: Mutex::new(Line::new(config.queue, config.wait)),
-            config: Mutex::new(Arc::new(config.clone())),
+            config: Mutex::new(config),
             counts: Counts::default(),
             clock,
         })
@@ -61,7 +62,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// What is wrong with `config`; nothing has changed then.
-    pub fn reconfigure(&self, config: &RateLimitConfig) -> Result<(), InvalidConfig> {
+    pub fn reconfigure(&self, config: RateLimitConfig) -> Result<(), InvalidConfig> {
         let price = config.price()?;
         let now = self.clock.moment();
         self.with_line(|line, held, wake| {
@@ -69,16 +70,16 @@ impl RateLimit {
             held.price = price;
             line.resize(config.queue, config.wait);
             self.queue.store(config.queue.into(), Ordering::Release);
-            self.mode.store(number(config.mode), Ordering::Release);
-            *lock(&self.config) = Arc::new(config.clone());
+            self.mode.set(config.mode);
+            *lock(&self.config) = config;
             line.review(held, now, wake);
         });
         Ok(())
     }
 
     /// What it goes by now.
-    pub fn config(&self) -> Arc<RateLimitConfig> {
-        Arc::clone(&lock(&self.config))
+    pub fn config(&self) -> RateLimitConfig {
+        *lock(&self.config)
     }
 
     /// As [`Admission::acquire`], for a call that costs `cost` tokens. One that costs more than a burst holds is
@@ -94,7 +95,7 @@ impl RateLimit {
     }
 
     /// Puts back `cost` tokens that were taken for nothing. A bucket never holds more than its burst.
-    pub fn refund(&self, cost: u32, _now: Moment) {
+    pub fn refund(&self, cost: u32) {
         if self.bucket.refund(cost.into()) {
             return;
         }
@@ -107,7 +108,8 @@ impl RateLimit {
     /// What is left at `now`, for headers and for people.
     pub fn standing(&self, now: Moment) -> Standing {
         let config = self.config();
-        Standing::new(&config.quota(), self.bucket.tat(), self.bucket.price(), core::ticks(now))
+        let (tat, price) = self.bucket.look();
+        Standing::new(&config.quota(), tat, price, core::ticks(now))
     }
 
     /// How many calls wait.
@@ -154,14 +156,6 @@ impl RateLimit {
         drop(line);
         wake.into_iter().for_each(Waker::wake);
         result
-    }
-}
-
-const fn number(mode: Mode) -> u64 {
-    match mode {
-        Mode::Off => 0,
-        Mode::Shadow => 1,
-        Mode::Enforce => 2,
     }
 }
 
@@ -212,16 +206,20 @@ impl Admission for RateLimit {
 
     fn record(&self, (): (), _outcome: &Outcome, _now: Moment) {}
 
-    /// The token was for sending; whoever took it for nothing gives it back with [`RateLimit::refund`].
+    /// A call that was begun has used its token.
     fn cancel(&self, (): ()) {}
+
+    fn give_back(&self, (): ()) {
+        self.refund(1);
+    }
+
+    fn describe(&self) -> String {
+        self.config().to_string()
+    }
 
     #[inline]
     fn mode(&self) -> Mode {
-        match self.mode.load(Ordering::Acquire) {
-            0 => Mode::Off,
-            1 => Mode::Shadow,
-            _ => Mode::Enforce,
-        }
+        self.mode.get()
     }
 
     #[inline]
@@ -264,6 +262,14 @@ impl Admission for Costly {
     fn record(&self, (): (), _outcome: &Outcome, _now: Moment) {}
 
     fn cancel(&self, (): ()) {}
+
+    fn give_back(&self, (): ()) {
+        self.limit.refund(self.cost);
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, {} for each call", self.limit.describe(), self.cost)
+    }
 
     fn mode(&self) -> Mode {
         self.limit.mode()
