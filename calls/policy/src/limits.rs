@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Longest time that the burst of a rate limit may take to refill: beyond it the numbers of a bucket would end.
-pub const RATE_BURST_SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+pub const RATE_BURST_SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Longest time that a call may be made to wait by a rate limit.
 pub const RATE_WAIT_MAX: Duration = Duration::from_secs(3_600);

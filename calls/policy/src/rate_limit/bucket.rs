@@ -1,11 +1,24 @@
-//! One bucket that many threads take from without a lock: the number of [`core`](super::core), and beside it one bit
-//! that says that calls wait, so that nobody who comes later can overtake them.
+//! One bucket that many threads take from without a lock: the number of [`core`](super::core), and beside it in the
+//! same word the name of the price that it is reckoned with, and one bit that says that calls wait, so that nobody
+//! who comes later can overtake them.
+//!
+//! A new price is written into the next of a few slots before its name is. Whoever has read the word has therefore
+//! read a number and a price that belong together, and takes only if neither has changed since. (A slot is used again
+//! after as many changes as there are slots: a thread that slept through all of them and wakes to the same word would
+//! pay the old price once.)
 
 use super::core::{self, Price};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Set while calls wait or the quota changes: what happens then happens under the lock of the line.
+/// Set while calls wait: what happens then happens under the lock of the line.
 const SHUT: u64 = 1;
+const SLOTS: u64 = 4;
+const SLOT_AT: u32 = 1;
+const TAT_AT: u32 = 3;
+/// The name of the price within the word.
+const NAME: u64 = (SLOTS - 1) << SLOT_AT;
+
+const _: () = assert!(core::END == u64::MAX >> TAT_AT, "a number fits beside the rest");
 
 /// What came of an attempt to take without a lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,40 +36,44 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct Bucket {
     state: AtomicU64,
+    prices: [Slot; SLOTS as usize],
+}
+
+#[derive(Debug)]
+struct Slot {
     interval: AtomicU64,
     tolerance: AtomicU64,
+}
+
+/// The bucket in the hands of whoever holds the lock of the line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) tat: u64,
+    pub(super) price: Price,
+    slot: u64,
 }
 
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(price: Price) -> Self {
-        Self {
-            state: AtomicU64::new(0),
-            interval: AtomicU64::new(price.interval),
-            tolerance: AtomicU64::new(price.tolerance),
-        }
+        let slot =
+            |_| Slot { interval: AtomicU64::new(price.interval), tolerance: AtomicU64::new(price.tolerance) };
+        Self { state: AtomicU64::new(0), prices: std::array::from_fn(slot) }
     }
 
-    /// The price. Who sees halves of two prices finds afterwards that the number has changed, because a change shuts
-    /// the bucket before it begins: what follows from a price counts only if the number is still the same.
     #[inline]
-    pub(super) fn price(&self) -> Price {
+    fn price(&self, state: u64) -> Price {
+        let slot = &self.prices[((state & NAME) >> SLOT_AT) as usize];
         Price {
-            interval: self.interval.load(Ordering::Acquire),
-            tolerance: self.tolerance.load(Ordering::Acquire),
+            interval: slot.interval.load(Ordering::Relaxed),
+            tolerance: slot.tolerance.load(Ordering::Relaxed),
         }
     }
 
     /// When the bucket will be full, and at which price, as it is seen at this moment.
     pub(super) fn look(&self) -> (u64, Price) {
-        let mut seen = self.state.load(Ordering::Acquire);
-        loop {
-            let price = self.price();
-            match self.state.load(Ordering::Acquire) {
-                same if same == seen => return (seen >> 1, price),
-                other => seen = other,
-            }
-        }
+        let seen = self.state.load(Ordering::Acquire);
+        (seen >> TAT_AT, self.price(seen))
     }
 
     /// Takes `cost` tokens at `now` if they are there and nobody waits.
@@ -67,17 +84,14 @@ impl Bucket {
             if seen & SHUT != 0 {
                 return Taken::Shut;
             }
-            let price = self.price();
-            match core::take(seen >> 1, price, cost, now) {
-                Ok(after) => match self.exchange(seen, after << 1) {
+            let price = self.price(seen);
+            match core::take(seen >> TAT_AT, price, cost, now) {
+                Ok(tat) => match self.exchange(seen, tat) {
                     Ok(()) => return Taken::Now,
                     Err(other) => seen = other,
                 },
-                Err(due) => match self.state.load(Ordering::Acquire) {
-                    same if same == seen && price.can_ever(cost) => return Taken::Later(due),
-                    same if same == seen => return Taken::Never,
-                    other => seen = other,
-                },
+                Err(due) if price.can_ever(cost) => return Taken::Later(due),
+                Err(_) => return Taken::Never,
             }
         }
     }
@@ -89,7 +103,7 @@ impl Bucket {
             if seen & SHUT != 0 {
                 return false;
             }
-            match self.exchange(seen, core::refund(seen >> 1, self.price(), cost) << 1) {
+            match self.exchange(seen, core::refund(seen >> TAT_AT, self.price(seen), cost)) {
                 Ok(()) => return true,
                 Err(other) => seen = other,
             }
@@ -97,30 +111,33 @@ impl Bucket {
     }
 
     #[inline]
-    fn exchange(&self, seen: u64, next: u64) -> Result<(), u64> {
+    fn exchange(&self, seen: u64, tat: u64) -> Result<(), u64> {
+        let next = tat << TAT_AT | seen & NAME;
         self.state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
     }
 
-    /// Shuts the bucket, so that only the holder of the line's lock changes it: what is in it.
-    pub(super) fn shut(&self) -> u64 {
-        self.state.fetch_or(SHUT, Ordering::AcqRel) >> 1
+    /// Shuts the bucket, so that only the holder of the line's lock, who calls this, changes it.
+    pub(super) fn shut(&self) -> Held {
+        let seen = self.state.fetch_or(SHUT, Ordering::AcqRel);
+        Held { tat: seen >> TAT_AT, price: self.price(seen), slot: (seen & NAME) >> SLOT_AT }
     }
 
     /// Ends what [`shut`](Self::shut) began; the bucket stays shut while calls wait.
-    pub(super) fn put(&self, tat: u64, somebody_waits: bool) {
-        self.state.store(tat << 1 | u64::from(somebody_waits), Ordering::Release);
+    pub(super) fn put(&self, held: Held, somebody_waits: bool) {
+        let state = held.tat << TAT_AT | held.slot << SLOT_AT | u64::from(somebody_waits);
+        self.state.store(state, Ordering::Release);
     }
 
-    /// Changes the price of a bucket that is shut and whose number was `before`: what is in it now. It is another
-    /// number, so that a call that reckoned with the old price finds out.
-    pub(super) fn reprice(&self, before: u64, price: Price, now: u64) -> u64 {
-        let old = self.price();
-        if old == price {
-            return before;
+    /// Changes the price of a bucket that is held; the tokens that are there stay.
+    pub(super) fn reprice(&self, held: &mut Held, price: Price, now: u64) {
+        if held.price == price {
+            return;
         }
-        let after = core::convert(before, old, price, now);
-        self.interval.store(price.interval, Ordering::Release);
-        self.tolerance.store(price.tolerance, Ordering::Release);
-        if after == before { after.saturating_add(1).min(core::END) } else { after }
+        held.tat = core::convert(held.tat, held.price, price, now);
+        held.price = price;
+        held.slot = (held.slot + 1) % SLOTS;
+        let slot = &self.prices[held.slot as usize];
+        slot.interval.store(price.interval, Ordering::Relaxed);
+        slot.tolerance.store(price.tolerance, Ordering::Relaxed);
     }
 }

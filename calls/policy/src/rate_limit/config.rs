@@ -114,7 +114,7 @@ impl Quota {
         checked(
             whole <= RATE_BURST_SPAN_MAX.as_nanos(),
             "burst",
-            "must be refilled within 3660 days at this rate",
+            "must be refilled within 366 days at this rate",
         )?;
         Ok(Price::new(self.rate, self.per, self.most()))
     }

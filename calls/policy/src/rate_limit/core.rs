@@ -2,9 +2,9 @@
 //!
 //! A bucket is one number, its *theoretical arrival time*: the moment at which it will be full again. A call moves
 //! that moment on by the interval between two tokens, times its cost, and may go as long as the moment does not lie
-//! further ahead than a whole burst takes. Time is counted in eighths of a nanosecond, and an interval is rounded
+//! further ahead than a whole burst takes. Time is counted in quarters of a nanosecond, and an interval is rounded
 //! up to the next of them: a quota is never exceeded in the long run, and a million tokens a second lose less than
-//! 0.013 %. The numbers end after 36 years of one process; all arithmetic saturates there.
+//! 0.025 %. The numbers end after 18 years of one process; all arithmetic saturates there.
 
 mod convert;
 #[cfg(test)]
@@ -17,10 +17,10 @@ use mamparo_context::Moment;
 pub(crate) use convert::convert;
 
 /// How finely time is counted.
-const TICKS_PER_NANO: u64 = 8;
+const TICKS_PER_NANO: u64 = 4;
 
-/// The last moment there is: one bit is left for whoever keeps the number.
-pub(crate) const END: u64 = u64::MAX >> 1;
+/// The last moment there is: three bits are left for whoever keeps the number.
+pub(crate) const END: u64 = u64::MAX >> 3;
 
 /// A moment in ticks.
 #[inline]

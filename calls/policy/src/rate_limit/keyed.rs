@@ -232,7 +232,8 @@ impl<K: Hash + Eq> KeyedRateLimit<K> {
     }
 
     /// Takes another configuration; the tokens of every key stay. It looks at all keys, a part of them at a time.
-    /// With fewer keys than there are, those that are remembered stay until they can be forgotten.
+    /// With fewer keys than there are, those that are remembered stay until they can be forgotten; each part of the
+    /// map remembers at least one.
     ///
     /// # Errors
     /// What is wrong with `config`; nothing has changed then.

@@ -6,9 +6,9 @@ use std::task::{Context as Task, Poll, Waker};
 
 use mamparo_context::{Clock, Context, Deadline, Moment};
 
-use super::bucket::{Bucket, Taken};
+use super::bucket::{Bucket, Held, Taken};
 use super::core;
-use super::line::{Held, Line, Place};
+use super::line::{Line, Place};
 use super::{RateLimitConfig, Standing};
 use crate::mode::SharedMode;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
@@ -66,8 +66,7 @@ impl RateLimit {
         let price = config.price()?;
         let now = self.clock.moment();
         self.with_line(|line, held, wake| {
-            held.tat = self.bucket.reprice(held.tat, price, core::ticks(now));
-            held.price = price;
+            self.bucket.reprice(held, price, core::ticks(now));
             line.resize(config.queue, config.wait);
             self.queue.store(config.queue.into(), Ordering::Release);
             self.mode.set(config.mode);
@@ -150,9 +149,9 @@ impl RateLimit {
     fn with_line<R>(&self, work: impl FnOnce(&mut Line, &mut Held, &mut Vec<Waker>) -> R) -> R {
         let mut wake = Vec::new();
         let mut line: MutexGuard<'_, Line> = lock(&self.line);
-        let mut held = Held { tat: self.bucket.shut(), price: self.bucket.price() };
+        let mut held = self.bucket.shut();
         let result = work(&mut line, &mut held, &mut wake);
-        self.bucket.put(held.tat, line.somebody_waits());
+        self.bucket.put(held, line.somebody_waits());
         drop(line);
         wake.into_iter().for_each(Waker::wake);
         result

@@ -7,19 +7,13 @@ use std::time::Duration;
 
 use mamparo_context::Moment;
 
-use super::core::{self, Price};
+use super::bucket::Held;
+use super::core;
 use crate::limits::RATE_CATCH_UP_MAX;
 use crate::{Policy, Reason, Refusal};
 
 /// What a call that waits is answered.
 pub(super) type Answer = Result<(), Refusal>;
-
-/// The bucket while the lock of the line is held.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) tat: u64,
-    pub(super) price: Price,
-}
 
 #[derive(Debug)]
 struct Waiter {
