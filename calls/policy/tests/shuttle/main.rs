@@ -6,6 +6,7 @@
 mod breaker;
 mod budget;
 mod bulkhead;
+mod rate_limit;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
