@@ -4,6 +4,7 @@
 
 pub mod limits;
 
+pub mod adaptive;
 mod admission;
 pub mod body;
 pub mod breaker;
@@ -22,6 +23,7 @@ mod operation;
 mod outcome;
 mod refusal;
 pub mod retry;
+pub mod shed;
 pub mod stack;
 mod sync;
 pub mod time;
