@@ -26,6 +26,7 @@ pub mod retry;
 pub mod shed;
 pub mod stack;
 mod sync;
+pub mod throttle;
 pub mod time;
 pub mod timeout;
 
