@@ -16,6 +16,8 @@ pub mod fallback;
 pub mod fault_injection;
 pub mod hedge;
 pub mod http;
+#[cfg(feature = "lanes")]
+pub mod lane;
 pub mod layer;
 pub mod metrics;
 mod mode;

@@ -23,3 +23,11 @@ pub const OVERLOAD_LINE_MAX: usize = 65_536;
 pub const CONCURRENCY_MAX: u32 = 1_000_000;
 /// Bytes that are read of a file in which the kernel shows a figure, at most.
 pub const FIGURE_BYTES_MAX: u64 = 16 * 1024;
+/// Kinds of work whose cost a lane keeps apart; what comes after is reckoned as one.
+pub const LANE_LABELS_MAX: usize = 256;
+/// Threads of a lane, at most.
+pub const LANE_THREADS_MAX: usize = 1_024;
+/// Names of watched handlers that are counted apart; what comes after is counted as one.
+pub const WATCH_NAMES_MAX: usize = 1_024;
+/// How long nothing more is said of a handler that held its thread.
+pub const WATCH_SAY_EVERY: Duration = Duration::from_secs(60);
