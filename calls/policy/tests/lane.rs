@@ -126,6 +126,34 @@ async fn what_could_not_be_done_in_time_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn work_that_has_waited_until_it_could_not_be_done_in_time_is_not_begun() {
+    let world = world(long());
+    world.learn("resize", MS(100)).await;
+    let (let_go, held) = world.hold().await;
+    let (lane, cx) = (world.lane.clone(), Context::root().with_timeout(&world.clock, MS(150)));
+    let waits = tokio::spawn(async move { lane.run(&cx, "resize", |_| panic!("it was begun")).await });
+    yield_now().await;
+    world.hand.advance(MS(51));
+    let_go.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    assert_eq!(reason::<()>(waits.await.unwrap()), Reason::TooLittleTime);
+}
+
+#[tokio::test]
+async fn a_cost_that_was_wrong_once_does_not_close_a_label_for_ever() {
+    let world = world(long());
+    world.learn("resize", MS(200)).await;
+    let mut refused = 0;
+    while let Err(error) =
+        world.lane.run(&Context::root().with_timeout(&world.clock, MS(100)), "resize", |_| ()).await
+    {
+        assert_eq!(reason::<()>(Err(error)), Reason::WaitTooLong);
+        refused += 1;
+    }
+    assert!((60..80).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_the_deadline_although_the_thread_is_held() {
     let world = world(long());
     let (let_go, held) = world.hold().await;

@@ -10,6 +10,9 @@ use crate::limits::LANE_LABELS_MAX;
 /// How much the newest job counts in the average of its label.
 const WEIGHT: f64 = 0.2;
 
+/// What is left of an average after work was refused because of it alone.
+const DOUBT: f64 = 0.99;
+
 /// How long jobs of each label take.
 #[derive(Debug, Default)]
 pub struct Costs {
@@ -33,6 +36,16 @@ impl Costs {
             self.labels.insert(label, took);
         } else {
             self.others = Some(self.others.map_or(took, mix));
+        }
+    }
+
+    /// Work of `label` was refused because it takes too long, whatever else there is to do: so the average is not
+    /// learned any more, and fades, until one is tried again. Else a few slow jobs could close a label for ever.
+    pub fn doubt(&mut self, label: &str) {
+        if let Some(own) = self.labels.get_mut(label) {
+            *own = own.mul_f64(DOUBT);
+        } else if let Some(others) = &mut self.others {
+            *others = others.mul_f64(DOUBT);
         }
     }
 
@@ -106,6 +119,8 @@ mod tests {
         assert_eq!(costs.of("a"), MS(10));
         costs.learn("a", MS(20));
         assert_eq!(costs.of("a"), MS(12));
+        (0..70).for_each(|_| costs.doubt("a"));
+        assert!(costs.of("a") < MS(6), "half of it after 70 refusals");
         for number in 0..2 * LANE_LABELS_MAX {
             costs.learn(Box::leak(number.to_string().into_boxed_str()), MS(7));
         }

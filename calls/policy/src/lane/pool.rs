@@ -29,6 +29,7 @@ struct Queued {
     label: &'static str,
     class: usize,
     cost: Duration,
+    deadline: Moment,
     work: Work,
 }
 
@@ -156,14 +157,19 @@ impl Pool {
             Err(self.refusal(reason, state.retry_after))
         };
         if deadline != Moment::NEVER && now + wait + cost > deadline {
-            let reason = if deadline <= now { Reason::DeadlinePassed } else { Reason::WaitTooLong };
-            return refuse(reason, &state);
+            if deadline <= now {
+                return refuse(Reason::DeadlinePassed, &state);
+            }
+            if now + cost > deadline {
+                state.costs.doubt(label);
+            }
+            return refuse(Reason::WaitTooLong, &state);
         }
-        let placed =
-            match state.line.push(cx.criticality(), deadline, Queued { label, class, cost, work }, now) {
-                Ok(placed) => placed,
-                Err((reason, _)) => return refuse(reason, &state),
-            };
+        let queued = Queued { label, class, cost, deadline, work };
+        let placed = match state.line.push(cx.criticality(), deadline, queued, now) {
+            Ok(placed) => placed,
+            Err((reason, _)) => return refuse(reason, &state),
+        };
         state.backlog.push(class, cost);
         if let Some(displaced) = &placed.displaced {
             state.backlog.pop(displaced.class, displaced.cost);
@@ -207,6 +213,12 @@ impl Pool {
                 let retry_after = state.retry_after;
                 drop(state);
                 self.turn_away(what, reason, retry_after);
+            }
+            Exit::Turn { what, .. } if now + state.costs.of(what.label) > what.deadline => {
+                state.backlog.pop(what.class, what.cost);
+                let retry_after = state.retry_after;
+                drop(state);
+                self.turn_away(what, Reason::TooLittleTime, retry_after);
             }
             Exit::Turn { what, .. } => {
                 state.backlog.pop(what.class, what.cost);

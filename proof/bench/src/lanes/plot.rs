@@ -12,7 +12,7 @@ const BOTTOM: f64 = 300.0;
 const PANEL: f64 = 250.0;
 const LEFT: [f64; 2] = [62.0, 402.0];
 /// The least and the most that the panel of the pings shows, in powers of ten of a millisecond.
-const DECADES: (f64, f64) = (-2.0, 4.0);
+const DECADES: (f64, f64) = (-1.0, 4.0);
 
 const STYLE: &str = "\
 svg{background:#fff}text{font:12px system-ui,sans-serif;fill:#24292f}.t{font-weight:600;font-size:14px}\
