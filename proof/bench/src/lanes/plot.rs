@@ -115,5 +115,5 @@ fn legend(svg: &mut String) {
     let y = TOP + 14.0 + 24.0 * Variant::ALL.len() as f64;
     let (end, x, below) = (left + 22.0, left + 30.0, y + 4.0);
     let _ = writeln!(svg, "<polyline class=\"d\" points=\"{left},{y} {end},{y}\"/>");
-    let _ = writeln!(svg, "<text x=\"{x}\" y=\"{below}\">asked for</text>");
+    let _ = writeln!(svg, "<text x=\"{x}\" y=\"{below}\">could be done</text>");
 }
