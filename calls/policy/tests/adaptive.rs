@@ -1,6 +1,6 @@
 //! An adaptive limit as a library call: its line, what it counts, and what is no sample.
 #![cfg(not(feature = "shuttle"))]
-#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 use std::time::Duration;

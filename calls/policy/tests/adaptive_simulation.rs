@@ -1,7 +1,7 @@
 //! An adaptive limit in front of a server whose capacity is known, in virtual time: what it learns is compared with
 //! the truth.
 #![cfg(not(feature = "shuttle"))]
-#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -1,6 +1,4 @@
 //! Interleavings of threads at an adaptive limit: never more calls under way than the limit, and nobody forgotten.
-#![cfg(feature = "shuttle")]
-#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +9,7 @@ use mamparo_policy::shed::LineConfig;
 use mamparo_policy::{Admission, Outcome};
 use shuttle::{future, thread};
 
-const SCHEDULES: usize = 3_000;
+use crate::check;
 
 fn limit(initial: u32) -> (Arc<AdaptiveLimit>, Clock) {
     let (clock, _hand) = Clock::manual();
@@ -48,19 +46,16 @@ fn calls(
 #[test]
 fn everybody_who_waits_has_their_turn_and_the_limit_holds() {
     for most in [1, 2] {
-        shuttle::check_random(
-            move || {
-                let (limit, clock) = limit(most);
-                let under_way = Arc::default();
-                let threads: Vec<_> =
-                    (0..3).map(|_| calls(&limit, &clock, &under_way, u64::from(most))).collect();
-                threads.into_iter().for_each(|thread| thread.join().unwrap());
-                let state = limit.state();
-                assert_eq!((state.in_flight, state.waiting), (0, 0));
-                assert_eq!(limit.counts().read().admitted, 6);
-            },
-            SCHEDULES,
-        );
+        check(move || {
+            let (limit, clock) = limit(most);
+            let under_way = Arc::default();
+            let threads: Vec<_> =
+                (0..3).map(|_| calls(&limit, &clock, &under_way, u64::from(most))).collect();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            let state = limit.state();
+            assert_eq!((state.in_flight, state.waiting), (0, 0));
+            assert_eq!(limit.counts().read().admitted, 6);
+        });
     }
 }
 
@@ -77,17 +72,14 @@ fn try_once(limit: &Arc<AdaptiveLimit>) {
 
 #[test]
 fn a_place_that_is_given_up_while_it_is_granted_is_not_lost() {
-    shuttle::check_random(
-        || {
-            let (limit, clock) = limit(1);
-            let held = limit.try_enter(&Context::root(), clock.moment()).unwrap();
-            let gives_up = Arc::clone(&limit);
-            let gives_up = thread::spawn(move || try_once(&gives_up));
-            let stays = calls(&limit, &clock, &Arc::default(), 1);
-            let releases = thread::spawn(move || drop(held));
-            [gives_up, stays, releases].into_iter().for_each(|thread| thread.join().unwrap());
-            assert_eq!((limit.state().in_flight, limit.state().waiting), (0, 0));
-        },
-        SCHEDULES,
-    );
+    check(|| {
+        let (limit, clock) = limit(1);
+        let held = limit.try_enter(&Context::root(), clock.moment()).unwrap();
+        let gives_up = Arc::clone(&limit);
+        let gives_up = thread::spawn(move || try_once(&gives_up));
+        let stays = calls(&limit, &clock, &Arc::default(), 1);
+        let releases = thread::spawn(move || drop(held));
+        [gives_up, stays, releases].into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!((limit.state().in_flight, limit.state().waiting), (0, 0));
+    });
 }
