@@ -4,6 +4,7 @@
 
 pub mod limits;
 
+pub mod adaptive;
 mod admission;
 pub mod body;
 pub mod breaker;
@@ -16,6 +17,8 @@ pub mod fault_injection;
 pub mod hedge;
 pub mod http;
 mod keyed;
+#[cfg(feature = "lanes")]
+pub mod lane;
 pub mod layer;
 pub mod metrics;
 mod mode;
@@ -24,8 +27,10 @@ mod outcome;
 pub mod rate_limit;
 mod refusal;
 pub mod retry;
+pub mod shed;
 pub mod stack;
 mod sync;
+pub mod throttle;
 pub mod time;
 pub mod timeout;
 

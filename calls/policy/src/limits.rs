@@ -71,3 +71,18 @@ pub const LINE_MAX: u32 = 100_000;
 pub const ATTEMPTS_MAX: u32 = 10;
 /// Most attempts of a hedged call beside the first.
 pub const HEDGES_MAX: u32 = 3;
+
+/// Calls that may wait in one line of the adaptive limit or of a lane, at most.
+pub const OVERLOAD_LINE_MAX: usize = 65_536;
+/// Highest concurrency that an adaptive limit may learn.
+pub const CONCURRENCY_MAX: u32 = 1_000_000;
+/// Bytes that are read of a file in which the kernel shows a figure, at most.
+pub const FIGURE_BYTES_MAX: u64 = 16 * 1024;
+/// Kinds of work whose cost a lane keeps apart; what comes after is reckoned as one.
+pub const LANE_LABELS_MAX: usize = 256;
+/// Threads of a lane, at most.
+pub const LANE_THREADS_MAX: usize = 1_024;
+/// Names of watched handlers that are counted apart; what comes after is counted as one.
+pub const WATCH_NAMES_MAX: usize = 1_024;
+/// How long nothing more is said of a handler that held its thread.
+pub const WATCH_SAY_EVERY: Duration = Duration::from_secs(60);

@@ -3,6 +3,7 @@
 
 mod disk;
 mod hub;
+mod lanes;
 mod ledger;
 mod node;
 mod policy;
@@ -48,6 +49,9 @@ struct Arguments {
     /// a temporary folder is often memory.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Also draw what was found into this SVG file; `lanes` can.
+    #[arg(long)]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,6 +60,8 @@ enum Bench {
     Disk,
     /// Messages through the hub, in this process and in a process of its own.
     Hub,
+    /// Pings beside jobs that compute: inline, on blocking threads, on a second runtime, on the cpu lane.
+    Lanes,
     /// Durable units of work through the ledger, beside a bare loop over the same statements.
     Ledger,
     /// How soon the platform node is ready, and what it takes while it has nothing to do.
@@ -71,7 +77,7 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
-        !matches!(self, Self::Disk | Self::Node | Self::Policy)
+        !matches!(self, Self::Disk | Self::Lanes | Self::Node | Self::Policy)
     }
 
     fn seconds(self) -> f64 {
@@ -103,6 +109,7 @@ fn main() -> ExitCode {
     let report = match bench {
         Bench::Disk => Ok(disk::bench(&plan)),
         Bench::Hub => hub::bench(&plan),
+        Bench::Lanes => Ok(lanes::bench(&plan, arguments.plot.as_deref())),
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
         Bench::Policy => Ok(policy::bench(&plan)),

@@ -3,6 +3,7 @@
 #![cfg(feature = "shuttle")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod adaptive;
 mod breaker;
 mod budget;
 mod bulkhead;
