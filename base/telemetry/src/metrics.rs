@@ -131,6 +131,30 @@ pub const BULKHEAD_UNDER_WAY: GaugeName =
 /// Calls that wait for a bulkhead.
 pub const BULKHEAD_WAITING: GaugeName =
     GaugeName { name: "mamparo_bulkhead_waiting", help: "Calls that wait for a bulkhead" };
+/// Calls at a time that an adaptive limit allows.
+pub const ADAPTIVE_LIMIT: GaugeName =
+    GaugeName { name: "mamparo_adaptive_limit", help: "Calls at a time that an adaptive limit allows" };
+/// Calls under way at an adaptive limit.
+pub const ADAPTIVE_UNDER_WAY: GaugeName =
+    GaugeName { name: "mamparo_adaptive_under_way", help: "Calls under way at an adaptive limit" };
+/// Calls that wait for their turn at a rate limit.
+pub const RATE_LIMIT_WAITING: GaugeName =
+    GaugeName { name: "mamparo_rate_limit_waiting", help: "Calls that wait for their turn at a rate limit" };
+/// The share of what is asked for that a shedder accepts.
+pub const SHED_ACCEPTED: GaugeName = GaugeName {
+    name: "mamparo_shed_accepted_ratio",
+    help: "Share of what is asked for that is accepted, from 0 to 1",
+};
+/// What the worst sign of overload shows.
+pub const SHED_PRESSURE: GaugeName = GaugeName {
+    name: "mamparo_shed_pressure_ratio",
+    help: "What the worst sign of overload shows; 1 and more is overload",
+};
+/// The share of attempts that a client holds back.
+pub const THROTTLE_HELD_BACK: GaugeName = GaugeName {
+    name: "mamparo_throttle_held_back_ratio",
+    help: "Share of attempts that are not even sent, from 0 to 1",
+};
 /// Faults on purpose.
 pub const FAULTS_INJECTED: CounterName =
     CounterName { name: "mamparo_faults_injected", help: "Calls to which something was done on purpose" };
@@ -176,6 +200,12 @@ pub const GAUGES: &[GaugeName] = &[
     BREAKER_STATE,
     BULKHEAD_UNDER_WAY,
     BULKHEAD_WAITING,
+    ADAPTIVE_LIMIT,
+    ADAPTIVE_UNDER_WAY,
+    RATE_LIMIT_WAITING,
+    SHED_ACCEPTED,
+    SHED_PRESSURE,
+    THROTTLE_HELD_BACK,
 ];
 
 #[cfg(test)]

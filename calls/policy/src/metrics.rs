@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mamparo_context::Criticality;
 use mamparo_telemetry::{CounterName, GaugeName, Registry, metrics as names};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -145,6 +146,22 @@ impl Stack {
         if let Some(bulkhead) = self.bulkhead() {
             readings.gauge(names::BULKHEAD_UNDER_WAY, &[], bulkhead.under_way().into());
             readings.gauge(names::BULKHEAD_WAITING, &[], bulkhead.waiting().into());
+        }
+        if let Some(limit) = self.adaptive() {
+            let state = limit.state();
+            readings.gauge(names::ADAPTIVE_LIMIT, &[], state.limit as f64);
+            readings.gauge(names::ADAPTIVE_UNDER_WAY, &[], state.in_flight as f64);
+        }
+        if let Some(limit) = self.rate_limit() {
+            readings.gauge(names::RATE_LIMIT_WAITING, &[], limit.waiting() as f64);
+        }
+        if let Some(shedder) = self.shedder() {
+            let shows = shedder.shows();
+            readings.gauge(names::SHED_ACCEPTED, &[], shows.accepted);
+            readings.gauge(names::SHED_PRESSURE, &[], shows.pressure);
+        }
+        if let Some(throttle) = self.throttle() {
+            readings.gauge(names::THROTTLE_HELD_BACK, &[], throttle.share(Criticality::default()));
         }
         if let Some(faults) = self.faults() {
             readings.counter(names::FAULTS_INJECTED, &[("mode", "enforce")], faults.injected());

@@ -16,7 +16,7 @@ pub use limiter::{Costly, RateLimit, RateTicket};
 #[cfg(feature = "redis")]
 pub use shared::redis::RedisStore;
 pub use shared::{
-    Ask, Given, SharedRateLimit, SharedRateLimitConfig, SharedStore, SharedTicket, StoreDown, StoreError,
-    StoreLink, StoreLinkConfig,
+    AnyStore, Ask, Given, SharedRateLimit, SharedRateLimitConfig, SharedStore, SharedTicket, StoreDown,
+    StoreError, StoreLink, StoreLinkConfig,
 };
 pub use standing::{Standing, retry_after_header};

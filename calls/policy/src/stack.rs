@@ -139,6 +139,26 @@ impl Stack {
         self.parts.bulkhead.as_ref()
     }
 
+    /// The rate limit, to look at.
+    pub fn rate_limit(&self) -> Option<&Arc<crate::rate_limit::RateLimit>> {
+        self.parts.rate_limit.as_ref()
+    }
+
+    /// The throttle, to look at.
+    pub fn throttle(&self) -> Option<&Arc<crate::throttle::Throttle>> {
+        self.parts.throttle.as_ref()
+    }
+
+    /// The adaptive limit, to look at.
+    pub fn adaptive(&self) -> Option<&Arc<crate::adaptive::AdaptiveLimit>> {
+        self.parts.adaptive.as_ref()
+    }
+
+    /// The shedder, to look at, and to exempt calls.
+    pub fn shedder(&self) -> Option<&Arc<crate::shed::Shedder>> {
+        self.parts.shed.as_ref()
+    }
+
     /// The retry, with its budget.
     pub fn retry(&self) -> Option<&Retry> {
         match &self.repeats {

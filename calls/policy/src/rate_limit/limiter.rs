@@ -212,6 +212,11 @@ impl Admission for RateLimit {
         self.refund(1);
     }
 
+    #[inline]
+    fn times_success(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         self.config().to_string()
     }

@@ -1,6 +1,7 @@
 //! A quota that many nodes share: what is left of it stands in a store that all of them reach. Here are the words;
 //! [`local`] decides what a node can answer by itself, [`link`] when the store is asked, and [`limit`] is the whole.
 
+mod any;
 mod limit;
 mod link;
 mod local;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::any::AnyStore;
 pub use self::limit::{SharedRateLimit, SharedTicket};
 pub use self::link::StoreLink;
 use super::Quota;

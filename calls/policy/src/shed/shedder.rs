@@ -254,6 +254,10 @@ impl Admission for Shedder {
         &self.counts
     }
 
+    fn times_success(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         let signals: Vec<_> = self.signals.iter().map(|signal| signal.name()).collect();
         let config = self.state().config;

@@ -8,26 +8,33 @@ use super::config::{ClientConfig, InvalidStack, ServerConfig};
 use super::parts::Parts;
 use super::{Repeats, Side, Stack};
 use crate::InvalidConfig;
+use crate::adaptive::{AdaptiveConfig, AdaptiveLimit};
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::bulkhead::{Bulkhead, BulkheadConfig};
 use crate::draw::Draw;
 use crate::fault_injection::{FaultInjection, FaultInjectionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
+use crate::rate_limit::{AnyStore, RateLimit, RateLimitConfig, SharedRateLimit};
 use crate::retry::{Retry, RetryConfig};
+use crate::shed::{LimitReached, ShedConfig, Shedder, Signal};
 use crate::sync::Mutex;
+use crate::throttle::{Throttle, ThrottleConfig};
 use crate::timeout::TimeoutConfig;
 
 /// What every stack is built from.
-#[derive(Debug)]
 struct Ground {
     name: Arc<str>,
     clock: Clock,
     seed: Option<u64>,
+    /// A quota that nodes share.
+    shared: Option<Arc<SharedRateLimit<AnyStore>>>,
+    /// Signs of overload beside the stack's own adaptive limit.
+    signals: Vec<Arc<dyn Signal>>,
 }
 
 impl Ground {
     fn new(name: &str) -> Self {
-        Self { name: name.into(), clock: Clock::system(), seed: None }
+        Self { name: name.into(), clock: Clock::system(), seed: None, shared: None, signals: Vec::new() }
     }
 
     fn draw(&self) -> Draw {
@@ -66,6 +73,24 @@ macro_rules! builder {
                 self
             }
 
+            /// How many in a time.
+            pub fn rate_limit(mut self, rate_limit: RateLimitConfig) -> Self {
+                self.config.rate_limit = Some(rate_limit);
+                self
+            }
+
+            /// How many in a time, of a quota that nodes share.
+            pub fn shared_rate_limit(mut self, shared: Arc<SharedRateLimit<AnyStore>>) -> Self {
+                self.ground.shared = Some(shared);
+                self
+            }
+
+            /// How many at the same time, as their latency teaches.
+            pub fn adaptive(mut self, adaptive: AdaptiveConfig) -> Self {
+                self.config.adaptive = Some(adaptive);
+                self
+            }
+
             /// How many at the same time.
             pub fn bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
                 self.config.bulkhead = Some(bulkhead);
@@ -82,7 +107,6 @@ macro_rules! builder {
 }
 
 /// Builds the policies around the calls of a target. What is not set is not there.
-#[derive(Debug)]
 #[must_use = "it does nothing until it is built"]
 pub struct ClientBuilder {
     ground: Ground,
@@ -104,6 +128,12 @@ impl ClientBuilder {
         self
     }
 
+    /// What is not even sent while the target refuses most of what it is asked.
+    pub fn throttle(mut self, throttle: ThrottleConfig) -> Self {
+        self.config.throttle = Some(throttle);
+        self
+    }
+
     /// When the target is not asked for a while.
     pub fn breaker(mut self, breaker: BreakerConfig) -> Self {
         self.config.breaker = Some(breaker);
@@ -121,7 +151,6 @@ impl ClientBuilder {
 }
 
 /// Builds the policies around the requests that a server takes. What is not set is not there.
-#[derive(Debug)]
 #[must_use = "it does nothing until it is built"]
 pub struct ServerBuilder {
     ground: Ground,
@@ -131,6 +160,19 @@ pub struct ServerBuilder {
 builder!(ServerBuilder, ServerConfig);
 
 impl ServerBuilder {
+    /// Which requests are turned away while there is too much to do. It needs [`adaptive`](Self::adaptive) or a
+    /// [`signal`](Self::signal).
+    pub fn shed(mut self, shed: ShedConfig) -> Self {
+        self.config.shed = Some(shed);
+        self
+    }
+
+    /// One more sign of overload, such as a [`Guard`](crate::shed::Guard) of the machine.
+    pub fn signal(mut self, signal: Arc<dyn Signal>) -> Self {
+        self.ground.signals.push(signal);
+        self
+    }
+
     /// The stack.
     ///
     /// # Errors
@@ -164,17 +206,28 @@ impl Stack {
 
     fn ground(&self) -> Ground {
         let seed = Some(crate::sync::lock(&self.draw).number());
-        Ground { name: Arc::clone(&self.name), clock: self.clock.clone(), seed }
+        Ground {
+            name: Arc::clone(&self.name),
+            clock: self.clock.clone(),
+            seed,
+            shared: self.parts.shared_rate_limit.clone(),
+            signals: Vec::new(),
+        }
     }
 }
 
 fn client(ground: &Ground, config: &ClientConfig, old: Option<&Stack>) -> Result<Stack, InvalidStack> {
     config.check()?;
     let mut draw = ground.draw();
-    let known = old.map(|old| &old.parts);
+    let known = Known(old);
     let parts = Parts {
-        bulkhead: part(known.and_then(|known| known.bulkhead.as_ref()), &config.bulkhead, ground, &mut draw)?,
-        breaker: part(known.and_then(|known| known.breaker.as_ref()), &config.breaker, ground, &mut draw)?,
+        throttle: part(known.of(|parts| &parts.throttle), config.throttle, ground, &mut draw)?,
+        rate_limit: part(known.of(|parts| &parts.rate_limit), config.rate_limit, ground, &mut draw)?,
+        shared_rate_limit: ground.shared.clone(),
+        bulkhead: part(known.of(|parts| &parts.bulkhead), config.bulkhead, ground, &mut draw)?,
+        adaptive: part(known.of(|parts| &parts.adaptive), config.adaptive, ground, &mut draw)?,
+        breaker: part(known.of(|parts| &parts.breaker), config.breaker.clone(), ground, &mut draw)?,
+        shed: None,
     };
     let repeats = match (config.retry, config.hedge, old.map(|old| &old.repeats)) {
         (Some(retry), _, Some(Repeats::Retry(old))) => Repeats::Retry(Arc::new(old.reconfigured(retry)?)),
@@ -190,9 +243,14 @@ fn client(ground: &Ground, config: &ClientConfig, old: Option<&Stack>) -> Result
 fn server(ground: &Ground, config: &ServerConfig, old: Option<&Stack>) -> Result<Stack, InvalidStack> {
     config.check()?;
     let mut draw = ground.draw();
-    let known = old.map(|old| &old.parts);
+    let known = Known(old);
+    let adaptive = part(known.of(|parts| &parts.adaptive), config.adaptive, ground, &mut draw)?;
     let parts = Parts {
-        bulkhead: part(known.and_then(|known| known.bulkhead.as_ref()), &config.bulkhead, ground, &mut draw)?,
+        rate_limit: part(known.of(|parts| &parts.rate_limit), config.rate_limit, ground, &mut draw)?,
+        shared_rate_limit: ground.shared.clone(),
+        shed: shed(known.of(|parts| &parts.shed), config.shed, adaptive.as_ref(), ground, &mut draw)?,
+        bulkhead: part(known.of(|parts| &parts.bulkhead), config.bulkhead, ground, &mut draw)?,
+        adaptive,
         ..Parts::default()
     };
     let common = Common { timeout: config.timeout, faults: config.fault_injection.clone() };
@@ -231,9 +289,40 @@ fn stack(
     })
 }
 
+/// The stack that was before, if there was one.
+struct Known<'a>(Option<&'a Stack>);
+
+impl<'a> Known<'a> {
+    fn of<P>(&self, which: impl FnOnce(&'a Parts) -> &'a Option<Arc<P>>) -> Option<&'a Arc<P>> {
+        self.0.and_then(|stack| which(&stack.parts).as_ref())
+    }
+}
+
+/// A shedder that listens to the stack's own adaptive limit, and to what else was given.
+fn shed(
+    known: Option<&Arc<Shedder>>,
+    config: Option<ShedConfig>,
+    adaptive: Option<&Arc<AdaptiveLimit>>,
+    ground: &Ground,
+    draw: &mut Draw,
+) -> Result<Option<Arc<Shedder>>, InvalidConfig> {
+    let random = Random::seeded(draw.number());
+    match (known, config) {
+        (_, None) => Ok(None),
+        (Some(shedder), Some(config)) => shedder.reconfigure(config).map(|()| Some(Arc::clone(shedder))),
+        (None, Some(config)) => {
+            let mut signals = ground.signals.clone();
+            signals.extend(
+                adaptive.map(|limit| Arc::new(LimitReached::new(Arc::clone(limit))) as Arc<dyn Signal>),
+            );
+            Shedder::new(config, signals, ground.clock.clone(), random).map(|shedder| Some(Arc::new(shedder)))
+        }
+    }
+}
+
 /// A policy of a stack, as it is made and changed.
 trait Part: Sized {
-    type Config: Clone;
+    type Config;
 
     fn make(config: Self::Config, clock: Clock, seed: u64) -> Result<Self, InvalidConfig>;
     fn change(&self, config: Self::Config) -> Result<(), InvalidConfig>;
@@ -242,12 +331,12 @@ trait Part: Sized {
 /// The policy that there is, changed; or a new one; or none.
 fn part<P: Part>(
     known: Option<&Arc<P>>,
-    config: &Option<P::Config>,
+    config: Option<P::Config>,
     ground: &Ground,
     draw: &mut Draw,
 ) -> Result<Option<Arc<P>>, InvalidConfig> {
     let seed = draw.number();
-    match (known, config.clone()) {
+    match (known, config) {
         (_, None) => Ok(None),
         (Some(policy), Some(config)) => policy.change(config).map(|()| Some(Arc::clone(policy))),
         (None, Some(config)) => {
@@ -276,6 +365,42 @@ impl Part for Bulkhead {
     }
 
     fn change(&self, config: BulkheadConfig) -> Result<(), InvalidConfig> {
+        self.reconfigure(config)
+    }
+}
+
+impl Part for RateLimit {
+    type Config = RateLimitConfig;
+
+    fn make(config: RateLimitConfig, clock: Clock, _: u64) -> Result<Self, InvalidConfig> {
+        Self::new(config, clock)
+    }
+
+    fn change(&self, config: RateLimitConfig) -> Result<(), InvalidConfig> {
+        self.reconfigure(config)
+    }
+}
+
+impl Part for AdaptiveLimit {
+    type Config = AdaptiveConfig;
+
+    fn make(config: AdaptiveConfig, clock: Clock, seed: u64) -> Result<Self, InvalidConfig> {
+        Self::new(config, clock, Random::seeded(seed))
+    }
+
+    fn change(&self, config: AdaptiveConfig) -> Result<(), InvalidConfig> {
+        self.reconfigure(config)
+    }
+}
+
+impl Part for Throttle {
+    type Config = ThrottleConfig;
+
+    fn make(config: ThrottleConfig, clock: Clock, seed: u64) -> Result<Self, InvalidConfig> {
+        Self::new(config, clock, Random::seeded(seed))
+    }
+
+    fn change(&self, config: ThrottleConfig) -> Result<(), InvalidConfig> {
         self.reconfigure(config)
     }
 }

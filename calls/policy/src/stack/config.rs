@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
+use crate::adaptive::AdaptiveConfig;
 use crate::breaker::BreakerConfig;
 use crate::bulkhead::BulkheadConfig;
 use crate::fault_injection::FaultInjectionConfig;
 use crate::hedge::HedgeConfig;
+use crate::rate_limit::RateLimitConfig;
 use crate::retry::RetryConfig;
+use crate::shed::ShedConfig;
+use crate::throttle::ThrottleConfig;
 use crate::timeout::TimeoutConfig;
 
 /// The policies around the calls of a target. What is left out is not there; the order is always the same.
@@ -21,8 +25,14 @@ pub struct ClientConfig {
     pub retry: Option<RetryConfig>,
     /// What is asked twice. Not together with `retry`.
     pub hedge: Option<HedgeConfig>,
+    /// What is not even sent while the target refuses most of what it is asked.
+    pub throttle: Option<ThrottleConfig>,
+    /// How many calls in a time: a quota that we keep of ourselves.
+    pub rate_limit: Option<RateLimitConfig>,
     /// How many calls at the same time.
     pub bulkhead: Option<BulkheadConfig>,
+    /// How many calls at the same time, as their latency teaches.
+    pub adaptive: Option<AdaptiveConfig>,
     /// When a target is not asked for a while.
     pub breaker: Option<BreakerConfig>,
     /// Faults on purpose.
@@ -36,8 +46,15 @@ pub struct ClientConfig {
 pub struct ServerConfig {
     /// By when a request must be answered.
     pub timeout: Option<TimeoutConfig>,
+    /// How many requests in a time.
+    pub rate_limit: Option<RateLimitConfig>,
+    /// Which requests are turned away while there is too much to do. It needs `adaptive`, or another sign of overload
+    /// that is given when the stack is built.
+    pub shed: Option<ShedConfig>,
     /// How many requests at the same time.
     pub bulkhead: Option<BulkheadConfig>,
+    /// How many requests at the same time, as their latency teaches.
+    pub adaptive: Option<AdaptiveConfig>,
     /// Faults on purpose.
     pub fault_injection: Option<FaultInjectionConfig>,
 }
@@ -54,7 +71,10 @@ impl ClientConfig {
         self.timeout.as_ref().map_or(Ok(()), TimeoutConfig::check)?;
         self.retry.as_ref().map_or(Ok(()), RetryConfig::check)?;
         self.hedge.as_ref().map_or(Ok(()), HedgeConfig::check)?;
+        self.throttle.as_ref().map_or(Ok(()), ThrottleConfig::check)?;
+        self.rate_limit.as_ref().map_or(Ok(()), RateLimitConfig::check)?;
         self.bulkhead.as_ref().map_or(Ok(()), BulkheadConfig::check)?;
+        self.adaptive.as_ref().map_or(Ok(()), AdaptiveConfig::check)?;
         self.breaker.as_ref().map_or(Ok(()), BreakerConfig::check)?;
         self.fault_injection.as_ref().map_or(Ok(()), FaultInjectionConfig::check)?;
         Ok(())
@@ -68,7 +88,10 @@ impl ServerConfig {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), InvalidStack> {
         self.timeout.as_ref().map_or(Ok(()), TimeoutConfig::check)?;
+        self.rate_limit.as_ref().map_or(Ok(()), RateLimitConfig::check)?;
+        self.shed.as_ref().map_or(Ok(()), ShedConfig::check)?;
         self.bulkhead.as_ref().map_or(Ok(()), BulkheadConfig::check)?;
+        self.adaptive.as_ref().map_or(Ok(()), AdaptiveConfig::check)?;
         self.fault_injection.as_ref().map_or(Ok(()), FaultInjectionConfig::check)?;
         Ok(())
     }

@@ -6,8 +6,12 @@ use std::task::{Context as Task, Poll};
 
 use mamparo_context::{Context, Moment};
 
+use crate::adaptive::AdaptiveLimit;
 use crate::breaker::Breaker;
 use crate::bulkhead::Bulkhead;
+use crate::rate_limit::{AnyStore, RateLimit, SharedRateLimit};
+use crate::shed::Shedder;
+use crate::throttle::Throttle;
 use crate::{Admission, Admit, Counted, Mode, Outcome, Refusal};
 
 /// Where a call stands on its way through the policies.
@@ -160,6 +164,11 @@ macro_rules! parts {
 // The cheapest to refuse first; what is held while a call runs, after what may make it wait; the breaker last, so that
 // what it sees is the dependency alone.
 parts! {
-    3 bulkhead Bulkhead: Bulkhead,
-    5 breaker Breaker: Breaker,
+    0 throttle Throttle: Throttle,
+    1 rate_limit RateLimit: RateLimit,
+    2 shared_rate_limit SharedRateLimit: SharedRateLimit<AnyStore>,
+    3 shed Shed: Shedder,
+    4 bulkhead Bulkhead: Bulkhead,
+    5 adaptive Adaptive: AdaptiveLimit,
+    6 breaker Breaker: Breaker,
 }

@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
-use mamparo_context::{Clock, Context, Fault, ManualClock};
+use mamparo_context::{Clock, Context, Criticality, Fault, ManualClock};
 
 use super::*;
 use crate::breaker::{BreakerConfig, BreakerState, OpenConfig, WindowConfig};
 use crate::bulkhead::BulkheadConfig;
 use crate::fault_injection::FaultInjectionConfig;
 use crate::hedge::HedgeConfig;
+use crate::rate_limit::RateLimitConfig;
 use crate::retry::{BackoffConfig, BudgetConfig, GaveUp, Jitter, Repeat, RetryConfig};
+use crate::shed::ShedConfig;
 use crate::{Admission, Mode, Policy, Reason, Refusal};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -427,4 +429,64 @@ fn another_configuration_keeps_what_is_known_and_a_wrong_one_changes_nothing() {
     assert_eq!((next.bulkhead().unwrap().calls(), stack.bulkhead().unwrap().calls()), (9, 9));
     assert_eq!((next.counted().calls, next.retry().unwrap().config().attempts), (3, 3));
     assert!(next.reconfigured(&ClientConfig::default()).unwrap().breaker().is_none());
+}
+
+#[test]
+fn who_is_refused_further_in_gives_back_what_was_taken_before() {
+    let (clock, manual) = Clock::manual();
+    let stack = Stack::client("a")
+        .clock(clock.clone())
+        .rate_limit(RateLimitConfig { burst: Some(2), ..RateLimitConfig::new(1, Duration::from_secs(60)) })
+        .bulkhead(BulkheadConfig { queue: 0, ..BulkheadConfig::of(1) })
+        .build()
+        .unwrap();
+    let dropped = Arc::default();
+    {
+        let mut busy = pin!(stack.call(&Context::root(), |_| hangs(&dropped)));
+        assert!(poll(&mut busy).is_pending());
+        for _ in 0..5 {
+            let (answer, _) =
+                finish(stack.call(&Context::root(), |_| async { Answer::Ok("x") }), &clock, &manual);
+            let full = Refusal::new(Policy::Bulkhead, Reason::QueueFull);
+            assert_eq!(answer.unwrap_err().cause, Cause::Refused(full));
+        }
+    }
+    let call = || finish(stack.call(&Context::root(), |_| async { Answer::Ok("x") }), &clock, &manual).0;
+    assert!(call().is_ok());
+    let Err(CallError { cause: Cause::Refused(refusal), .. }) = call() else {
+        panic!("both tokens are used")
+    };
+    assert_eq!((refusal.policy, refusal.reason), (Policy::RateLimit, Reason::OverQuota));
+}
+
+#[test]
+fn a_server_sheds_who_matters_least_and_needs_a_sign_of_overload_for_it() {
+    struct Overload;
+    impl crate::shed::Signal for Overload {
+        fn name(&self) -> &'static str {
+            "test"
+        }
+
+        fn pressure(&self, _: mamparo_context::Moment) -> f64 {
+            2.0
+        }
+    }
+    let (clock, manual) = Clock::manual();
+    let shed = ShedConfig { trickle: 0.0, ..ShedConfig::default() };
+    assert!(Stack::server("s").clock(clock.clone()).shed(shed).build().is_err());
+    let stack =
+        Stack::server("s").clock(clock.clone()).shed(shed).signal(Arc::new(Overload)).build().unwrap();
+    let count = |criticality| {
+        let served = (0..200).filter(|_| {
+            manual.advance(millis(5));
+            let cx = Context::root().with_criticality(criticality);
+            finish(stack.call(&cx, |_| async { Answer::Ok("x") }), &clock, &manual).0.is_ok()
+        });
+        served.count()
+    };
+    // Half of all is too much: first the lowest class goes, while the others are served.
+    count(Criticality::Sheddable);
+    let low = count(Criticality::Sheddable);
+    let high = count(Criticality::CriticalPlus);
+    assert!(low < 100 && high > low, "{low} {high}");
 }

@@ -181,6 +181,10 @@ impl<S: SharedStore> Admission for SharedRateLimit<S> {
         lock(&self.inner.local).keep(1, self.inner.link.clock().moment());
     }
 
+    fn times_success(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         let local = lock(&self.inner.local);
         format!("{}, shared as `{}`", local.config().quota, local.config().key)
