@@ -29,7 +29,7 @@ Examples:
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
-  mamparo policy replay gen:rate=200/s,for=60s,outage=20s..35s:hang --stack cards.yaml --plot outage.svg
+  mamparo policy replay gen:outage=20s..35s:hang --stack cards.yaml --plot outage.svg
   mamparo policy replay gen:rate=100/s,outage=0s..1h --stack cards.yaml --layers 3
   mamparo policy replay yesterday.jsonl --stack cards.yaml --capacity 50 --json
 
