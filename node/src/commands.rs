@@ -7,6 +7,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod explain;
 pub(crate) mod load;
 pub(crate) mod outbox;
+pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod reference;
 pub(crate) mod run;

@@ -18,8 +18,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "shop")]
 use commands::shop;
 use commands::{
-    check, completions, dead_letter, explain, outbox, queue, reference, run, saga, stream, tether, timer,
-    topic, up,
+    check, completions, dead_letter, explain, outbox, policy, queue, reference, run, saga, stream, tether,
+    timer, topic, up,
 };
 use failure::Outcome;
 
@@ -54,6 +54,7 @@ enum Command {
     Queue(queue::Args),
     Topic(topic::Args),
     DeadLetter(dead_letter::Args),
+    Policy(policy::Args),
     Reference(reference::Args),
     #[cfg(feature = "shop")]
     Shop(shop::Args),
@@ -90,6 +91,7 @@ fn dispatch(command_line: Command) -> Outcome {
         Command::Queue(args) => queue::run(args),
         Command::Topic(args) => topic::run(args),
         Command::DeadLetter(args) => dead_letter::run(args),
+        Command::Policy(args) => policy::run(args),
         Command::Reference(args) => reference::run(&args, command()),
         #[cfg(feature = "shop")]
         Command::Shop(args) => shop::run(args),

@@ -3,9 +3,10 @@
 //! Two times exist. [`Instant`] is monotonic and lives only in this process: timeouts, windows, deadlines of a
 //! call. [`Timestamp`] is wall time and may be stored: timers, leases, what a message carries.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -124,9 +125,18 @@ pub(crate) struct ManualTime {
     start_moment: Moment,
     start_wall: Timestamp,
     elapsed_nanos: AtomicU64,
-    /// Who sleeps until when, in the order of their going to sleep.
-    sleepers: Mutex<Vec<(Moment, Waker)>>,
+    sleepers: Mutex<Sleepers>,
 }
+
+/// Who sleeps until when, and among those of one moment in the order of their going to sleep.
+#[derive(Debug, Default)]
+struct Sleepers {
+    wakers: BTreeMap<Place, Waker>,
+    next: u64,
+}
+
+/// Where a sleeper lies: until when, and as which one.
+pub(crate) type Place = (Moment, u64);
 
 impl Clock {
     /// The clock of the machine.
@@ -194,12 +204,32 @@ impl ManualTime {
         Moment::from_nanos(self.start_moment.as_nanos().saturating_add(nanos))
     }
 
-    pub(crate) fn wake_at(&self, at: Moment, waker: &Waker) {
-        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        match sleepers.iter_mut().find(|(own, other)| *own == at && other.will_wake(waker)) {
-            Some(_) => {}
-            None => sleepers.push((at, waker.clone())),
+    fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a waker for `at`. Who lies at `place` already stays there.
+    pub(crate) fn wake_at(&self, at: Moment, place: Option<Place>, waker: &Waker) -> Place {
+        let mut sleepers = self.sleepers();
+        if let Some(place) = place
+            && let Some(own) = sleepers.wakers.get_mut(&place)
+        {
+            let old = (!own.will_wake(waker)).then(|| std::mem::replace(own, waker.clone()));
+            drop(sleepers);
+            // Dropped without the lock: what a waker does then is not ours.
+            drop(old);
+            return place;
         }
+        let place = (at, sleepers.next);
+        sleepers.next += 1;
+        sleepers.wakers.insert(place, waker.clone());
+        place
+    }
+
+    /// Whoever lies at `place` does not sleep any more.
+    pub(crate) fn forget(&self, place: Place) {
+        let waker = self.sleepers().wakers.remove(&place);
+        drop(waker);
     }
 }
 
@@ -213,24 +243,20 @@ impl ManualClock {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.0.elapsed_nanos.fetch_add(nanos, Ordering::SeqCst);
         let now = self.0.moment();
-        let mut due = Vec::new();
-        let mut sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        sleepers.retain(|(at, waker)| {
-            let sleeps_on = *at > now;
-            if !sleeps_on {
-                due.push((*at, waker.clone()));
-            }
-            sleeps_on
-        });
+        let mut sleepers = self.0.sleepers();
+        let later = match sleepers.wakers.first_key_value() {
+            Some(((at, _), _)) if *at <= now => sleepers.wakers.split_off(&(now, u64::MAX)),
+            _ => return,
+        };
+        let due = std::mem::replace(&mut sleepers.wakers, later);
         drop(sleepers);
-        due.sort_by_key(|(at, _)| *at);
-        due.into_iter().for_each(|(_, waker)| waker.wake());
+        due.into_values().for_each(Waker::wake);
     }
 
     /// How far the clock must be moved for the next sleeper to wake; `None` when nobody sleeps.
     pub fn next_wakeup(&self) -> Option<Duration> {
-        let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = sleepers.iter().map(|(at, _)| *at).min()?;
+        let sleepers = self.0.sleepers();
+        let ((next, _), _) = sleepers.wakers.first_key_value()?;
         Some(next.since(self.0.moment()))
     }
 }

@@ -37,3 +37,32 @@ impl InvalidConfig {
 pub(crate) fn duration_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "duration", "pattern": "^[0-9]+(us|ms|s|m|h|d)$" })
 }
+
+/// The same where nothing stands for none.
+pub(crate) fn optional_duration_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "format": "duration", "pattern": "^[0-9]+(us|ms|s|m|h|d)$" })
+}
+
+/// A criticality in a file, or nothing.
+pub(crate) fn optional_criticality_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "null"],
+        "enum": ["sheddable", "sheddable-plus", "critical", "critical-plus", null],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mamparo_context::Criticality;
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_schema_is_a_criticality() {
+        let schema = optional_criticality_schema(&mut SchemaGenerator::default());
+        let words = schema.get("enum").and_then(|words| words.as_array()).unwrap();
+        let known: Vec<Criticality> =
+            words.iter().filter_map(|word| word.as_str()).map(|word| word.parse().unwrap()).collect();
+        assert_eq!(known.len(), 4);
+    }
+}

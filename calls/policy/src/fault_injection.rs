@@ -8,7 +8,7 @@ use mamparo_context::{Context, Criticality};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{InvalidConfig, duration_schema};
+use crate::config::{InvalidConfig, duration_schema, optional_criticality_schema};
 use crate::draw::Draw;
 use crate::sync::{Mutex, lock};
 use crate::{Mode, Policy};
@@ -32,7 +32,7 @@ pub struct FaultInjectionConfig {
     /// Only calls of this principal.
     pub principal: Option<String>,
     /// Only calls of this criticality.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "optional_criticality_schema")]
     pub criticality: Option<Criticality>,
     /// Lets it into a build without debug assertions. Without this, such a build refuses the configuration.
     pub allow_in_release: bool,

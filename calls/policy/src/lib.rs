@@ -26,6 +26,7 @@ mod operation;
 mod outcome;
 pub mod rate_limit;
 mod refusal;
+pub mod replay;
 pub mod retry;
 pub mod shed;
 pub mod stack;

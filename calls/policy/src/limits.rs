@@ -86,3 +86,20 @@ pub const LANE_THREADS_MAX: usize = 1_024;
 pub const WATCH_NAMES_MAX: usize = 1_024;
 /// How long nothing more is said of a handler that held its thread.
 pub const WATCH_SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// Most calls of a trace.
+pub const TRACE_CALLS_MAX: usize = 1_000_000;
+/// Largest file of a trace, in bytes.
+pub const TRACE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Latest moment at which a call of a trace may begin, and the longest time that it may take.
+pub const TRACE_TIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Most layers of a replay.
+pub const REPLAY_LAYERS_MAX: usize = 5;
+/// Most attempts that reach the dependency in a replay; one that needs more is given up.
+pub const REPLAY_ATTEMPTS_MAX: u64 = 20_000_000;
+/// Most rows of the table of a replay; what comes later is counted in the last.
+pub const REPLAY_ROWS_MAX: usize = 10_000;
+/// Most changes of one breaker that the report of a replay lists.
+pub const REPLAY_CHANGES_MAX: usize = 10_000;
+/// Most requests that a dependency in a replay may serve at the same time.
+pub const REPLAY_CAPACITY_MAX: u32 = 100_000;

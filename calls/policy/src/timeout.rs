@@ -10,7 +10,7 @@ use mamparo_context::{Context, Deadline, Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{InvalidConfig, duration_schema};
+use crate::config::{InvalidConfig, duration_schema, optional_duration_schema};
 use crate::{Policy, Reason, Refusal};
 
 /// By when a call must be answered, and by when one attempt of it.
@@ -20,11 +20,11 @@ pub struct TimeoutConfig {
     /// The whole call: waiting, attempts and pauses between them. The deadline that the caller set may make it
     /// shorter, never longer.
     #[serde(with = "mamparo_context::duration::option")]
-    #[schemars(schema_with = "duration_schema")]
+    #[schemars(schema_with = "optional_duration_schema")]
     pub overall: Option<Duration>,
     /// One attempt.
     #[serde(with = "mamparo_context::duration::option")]
-    #[schemars(schema_with = "duration_schema")]
+    #[schemars(schema_with = "optional_duration_schema")]
     pub attempt: Option<Duration>,
     /// No attempt begins when less time than this is left: it would only be work for nobody.
     #[serde(with = "mamparo_context::duration")]

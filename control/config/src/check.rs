@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{CardProvider, Config, LogFormat, LogOptions, Role, Service, Shop, Telemetry};
+use crate::document;
 use crate::file::{self, File};
-use crate::limits::{ENTRIES_MAX, FILE_BYTES_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, TOPIC_BYTES_MAX};
+use crate::limits::{ENTRIES_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, TOPIC_BYTES_MAX};
 use crate::problem::Problem;
 use crate::schema::schema;
-use crate::shape;
 use crate::suggest::suggestion;
 use crate::tree::{Node, Place, Step};
 
@@ -24,27 +24,12 @@ use crate::tree::{Node, Place, Step};
 /// Everything that is wrong with it, in the order of the text and at most
 /// [`PROBLEMS_MAX`](crate::limits::PROBLEMS_MAX); never empty.
 pub fn check(text: &str, file: &str) -> Result<Config, Vec<Problem>> {
-    let whole = |message: String| {
-        let (line, column, path) = (1, 1, String::new());
-        vec![Problem { file: file.to_owned(), line, column, path, message, suggestion: None }]
-    };
-    if text.len() > FILE_BYTES_MAX {
-        return Err(whole(format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len())));
-    }
-    let tree = Node::parse(text, file).map_err(|problem| vec![problem])?;
-    let problems = shape::compare(&tree, &schema(), file);
-    if !problems.is_empty() {
-        return Err(in_order(problems));
-    }
-    let raw: File = serde_json::from_value(tree.to_json()).map_err(|error| whole(error.to_string()))?;
+    let tree = document::tree(text, file, &schema())?;
+    let raw: File =
+        serde_json::from_value(tree.to_json()).map_err(|error| document::whole(file, error.to_string()))?;
     let mut checker = Checker { tree: &tree, file, problems: Vec::new() };
     let config = checker.config(raw);
-    if checker.problems.is_empty() { Ok(config) } else { Err(in_order(checker.problems)) }
-}
-
-fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems
+    if checker.problems.is_empty() { Ok(config) } else { Err(document::in_order(checker.problems)) }
 }
 
 /// What the checks of all parts share: the tree to find places in, and where problems go.

@@ -3,10 +3,12 @@
 //!
 //! Two stages: the text becomes a tree that remembers where each value stands, and is compared with the schema
 //! (which is generated from the doc comments and types in `file`); then the values are checked against each other
-//! and become a [`Config`], the only type that other rooms see.
+//! and become a [`Config`], the only type that other rooms see. [`read`] does the first stage for files of any other
+//! shape that has a schema.
 
 mod check;
 mod config;
+mod document;
 mod file;
 pub mod limits;
 mod problem;
@@ -22,6 +24,7 @@ pub use config::{
     Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions, LogTopic,
     QueueTopic, Role, Route, RouteMatch, Service, Shop, Telemetry, Topic,
 };
+pub use document::{Document, read};
 pub use problem::Problem;
 pub use reference::reference;
 pub use schema::schema;

@@ -7,7 +7,7 @@ use crate::limits::PROBLEMS_MAX;
 use crate::problem::Problem;
 use crate::schema::{resolve, types, words};
 use crate::suggest::suggestion;
-use crate::tree::{Node, Place, Value};
+use crate::tree::{Key, Node, Place, Value};
 use crate::units::{parse_address, parse_size};
 
 /// Everything in `tree` that the schema does not allow.
@@ -25,8 +25,12 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     fn node(&mut self, node: &Node, schema: &Json, path: &str) {
+        if matches!(node.value, Value::Scalar(Json::Null)) && switches_off(schema) {
+            return;
+        }
         let schema = resolve(self.root, schema);
         match &node.value {
+            Value::Map(entries) if !variants(schema).is_empty() => self.variant(node, entries, schema, path),
             Value::Map(entries) if types(schema).contains(&"object") => {
                 self.keys(node, schema, path);
                 for (key, inner) in entries {
@@ -83,6 +87,30 @@ impl Walk<'_> {
         }
     }
 
+    /// A mapping whose one key says which of several kinds it is.
+    fn variant(&mut self, node: &Node, entries: &[(Key, Node)], schema: &Map<String, Json>, path: &str) {
+        let variants = variants(schema);
+        let names: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
+        for (key, inner) in entries {
+            match variants.iter().find(|(name, _)| *name == key.name) {
+                Some((name, known)) => self.node(inner, known, &join(path, name)),
+                None => {
+                    let help = suggestion(&key.name, "keys that may stand here", &names);
+                    self.add(
+                        key.place,
+                        &join(path, &key.name),
+                        format!("unknown key `{}`", key.name),
+                        Some(help),
+                    );
+                }
+            }
+        }
+        if entries.len() != 1 {
+            let place = entries.get(1).map_or(node.place, |(key, _)| key.place);
+            self.add(place, path, format!("needs exactly one of {}", names.join(", ")), None);
+        }
+    }
+
     fn scalar(&mut self, place: Place, scalar: &Json, schema: &Map<String, Json>, path: &str) {
         let words: Vec<&str> = words(schema).into_iter().map(|(word, _)| word).collect();
         if let (Json::String(text), false) = (scalar, words.is_empty()) {
@@ -110,7 +138,9 @@ impl Walk<'_> {
             if let Some(least) = bound("minimum").filter(|least| number < *least) {
                 self.add(place, path, format!("{scalar} is too small"), Some(format!("at least {least}")));
             }
-            if let Some(most) = bound("maximum").filter(|most| number > *most) {
+            let wide = schema.get("format").and_then(Json::as_str) == Some("uint32");
+            let most = bound("maximum").or(wide.then_some(f64::from(u32::MAX)));
+            if let Some(most) = most.filter(|most| number > *most) {
                 self.add(place, path, format!("{scalar} is too large"), Some(format!("at most {most}")));
             }
         }
@@ -123,6 +153,25 @@ impl Walk<'_> {
             self.problems.push(Problem { file, line, column, path, message, suggestion });
         }
     }
+}
+
+/// Whether nothing may stand there, and means something else than leaving it out: it is there by default.
+fn switches_off(schema: &Json) -> bool {
+    let by_default = schema.get("default").is_some_and(|default| !default.is_null());
+    let types = schema.get("type").and_then(Json::as_array).into_iter().flatten();
+    let any = schema.get("anyOf").and_then(Json::as_array).into_iter().flatten();
+    by_default && types.chain(any.filter_map(|one| one.get("type"))).any(|name| name.as_str() == Some("null"))
+}
+
+/// The kinds of a mapping whose one key says which kind it is, with the schema of what stands behind that key.
+fn variants(schema: &Map<String, Json>) -> Vec<(&str, &Json)> {
+    let kinds = schema.get("oneOf").and_then(Json::as_array).into_iter().flatten();
+    kinds
+        .filter(|kind| kind.get("type").and_then(Json::as_str) == Some("object"))
+        .filter_map(|kind| kind.get("properties")?.as_object())
+        .filter_map(|keys| keys.iter().next().filter(|_| keys.len() == 1))
+        .map(|(name, known)| (name.as_str(), known))
+        .collect()
 }
 
 /// The schema of a member of a mapping: by name, or the one of all members.
@@ -149,6 +198,10 @@ fn wanted(schema: &Map<String, Json>) -> String {
     let words: Vec<&str> = words(schema).into_iter().map(|(word, _)| word).collect();
     match (schema.get("format").and_then(Json::as_str), types(schema).first()) {
         _ if !words.is_empty() => format!("one of {}", words.join(", ")),
+        _ if !variants(schema).is_empty() => {
+            let names: Vec<&str> = variants(schema).iter().map(|(name, _)| *name).collect();
+            format!("a mapping with one of {}", names.join(", "))
+        }
         (Some(format @ ("duration" | "size" | "address")), _) => article(format),
         (_, Some(&"object")) => "a mapping".into(),
         (_, Some(&"array")) => "a list".into(),

@@ -94,6 +94,11 @@ impl Node {
         }
     }
 
+    /// Whether it is neither a list nor a mapping.
+    pub(crate) const fn is_scalar(&self) -> bool {
+        matches!(self.value, Value::Scalar(_))
+    }
+
     /// What it is, for a person.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {

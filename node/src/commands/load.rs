@@ -24,6 +24,11 @@ impl Source {
     /// The file `file`, standard input for `-`, or the built-in default.
     pub(crate) fn read(file: Option<&Path>) -> Result<Self, Failure> {
         let Some(file) = file else { return Ok(Self { name: DEFAULT_NAME.into(), text: DEFAULT.into() }) };
+        Self::read_with(file, "name a file that this user may read; without one the built-in shop is started")
+    }
+
+    /// The file `file`, or standard input for `-`; `remedy` is told when it cannot be read.
+    pub(crate) fn read_with(file: &Path, remedy: &str) -> Result<Self, Failure> {
         let name = file.display().to_string();
         let bounded = |reader: &mut dyn Read| {
             let mut text = String::new();
@@ -33,7 +38,6 @@ impl Source {
             "-" => bounded(&mut std::io::stdin().lock()),
             _ => std::fs::File::open(file).and_then(|mut file| bounded(&mut file)),
         };
-        let remedy = "name a file that this user may read; without one the built-in shop is started";
         let text =
             text.map_err(|error| Failure::config_unusable(format!("cannot read {name}: {error}"), remedy))?;
         Ok(Self { name, text })

@@ -4,6 +4,7 @@
 
 mod commands;
 mod otlp;
+mod policy;
 mod refused;
 mod shop;
 mod up;
