@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use mamparo_context::{Clock, Context, Fault};
+use mamparo_policy::ToFault;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
@@ -46,9 +47,8 @@ pub enum CallError {
     Indeterminate(String),
 }
 
-impl CallError {
-    /// What the failure means to a retry.
-    pub fn fault(&self) -> Fault {
+impl ToFault for CallError {
+    fn fault(&self) -> Fault {
         match self {
             Self::NotSent(_) => Fault::upstream(),
             Self::Indeterminate(_) => Fault::upstream().indeterminate(),

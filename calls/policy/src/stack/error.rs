@@ -16,6 +16,9 @@ pub struct CallError<E> {
     pub cause: Cause<E>,
     /// Why it was not made again, where that might have helped.
     pub given_up: Option<GaveUp>,
+    /// Whether any attempt, the last one or one before it, may have taken effect although nobody was answered. A
+    /// last attempt that was certainly refused says nothing about those before it.
+    pub indeterminate: bool,
 }
 
 /// What an attempt came to that has no answer.
@@ -55,7 +58,7 @@ fn told(given_up: GaveUp) -> &'static str {
 impl<E> Cause<E> {
     /// As an error of a call that might have been made again but for `given_up`.
     pub(crate) const fn given_up(self, given_up: Option<GaveUp>) -> CallError<E> {
-        CallError { cause: self, given_up }
+        CallError { cause: self, given_up, indeterminate: false }
     }
 }
 
@@ -83,7 +86,8 @@ impl<E: ToFault> ToFault for Cause<E> {
 impl<E: ToFault> ToFault for CallError<E> {
     /// What has been given up here is not to be repeated by anybody above: layers of retries would multiply.
     fn fault(&self) -> Fault {
-        let fault = self.cause.fault();
+        let mut fault = self.cause.fault();
+        fault.indeterminate |= self.indeterminate;
         match self.given_up {
             Some(_) => Fault { retry: Retry::Never, ..fault },
             None => fault,

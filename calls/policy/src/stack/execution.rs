@@ -43,6 +43,8 @@ pin_project! {
         tries: Tries,
         race: Race,
         failed: Option<GaveUp>,
+        // An attempt may have taken effect.
+        indeterminate: bool,
         #[pin]
         first: Option<Attempt<F>>,
         others: Vec<Pin<Box<Attempt<F>>>>,
@@ -73,6 +75,7 @@ impl<H: Deref<Target = Stack>, O, F: Future, C> Execution<H, O, F, C> {
             tries: Tries::default(),
             race: Race::default(),
             failed: None,
+            indeterminate: false,
             first: None,
             others: Vec::new(),
             timer: None,
@@ -224,6 +227,8 @@ where
     #[inline]
     fn after(mut self: Pin<&mut Self>, ended: Ended<T, E>) -> Option<Result<T, CallError<E>>> {
         let this = self.as_mut().project();
+        *this.indeterminate |= ended.outcome.fault().is_some_and(|fault| fault.indeterminate);
+        let indeterminate = *this.indeterminate;
         let given_up = match &this.stack.repeats {
             Repeats::None => None,
             Repeats::Retry(retry) => {
@@ -268,7 +273,7 @@ where
                 self.failed
             }
         };
-        Some(ended.result.map_err(|cause| cause.given_up(given_up)))
+        Some(ended.result.map_err(|cause| CallError { indeterminate, ..cause.given_up(given_up) }))
     }
 
     /// The only attempt has failed: whether another one is worth it.

@@ -490,3 +490,17 @@ fn a_server_sheds_who_matters_least_and_needs_a_sign_of_overload_for_it() {
     let high = count(Criticality::CriticalPlus);
     assert!(low < 100 && high > low, "{low} {high}");
 }
+
+#[test]
+fn what_an_earlier_attempt_may_have_done_is_not_forgotten() {
+    let (clock, manual) = Clock::manual();
+    let stack = Stack::client("a").clock(clock.clone()).retry(retry()).build().unwrap();
+    let lost = Failed(Fault::upstream().indeterminate());
+    for (answers, indeterminate) in [([Err(lost), Err(DOWN), Err(DOWN)], true), ([Err(DOWN); 3], false)] {
+        let mut script = Script::new(&clock, answers);
+        let (answer, _) = finish(stack.call(&Context::root(), |cx| script.next(&cx)), &clock, &manual);
+        let error = answer.unwrap_err();
+        assert_eq!(error.cause, Cause::Failed(DOWN));
+        assert_eq!((error.indeterminate, error.fault().indeterminate), (indeterminate, indeterminate));
+    }
+}
