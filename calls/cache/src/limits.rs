@@ -1,0 +1,22 @@
+//! The limits of this crate: nothing that it keeps grows without a bound.
+
+use std::time::Duration;
+
+/// Loads of one cache that run at the same time, those included that nobody waits for any more.
+pub const LOADS_MAX: usize = 16_384;
+/// Callers that wait for one load.
+pub const WAITERS_MAX: usize = 1 << 20;
+/// Most that a cache may be asked to hold, in units of weight.
+pub const CAPACITY_MAX: u64 = 1 << 40;
+/// Entries that room is made for when a cache is built; more are made room for when they come.
+pub const CAPACITY_AT_ONCE: u64 = 1 << 16;
+/// Tags that a cache knows at the same time; an entry whose tag finds no room is not kept.
+pub const TAGS_MAX: usize = 1 << 16;
+/// Tags of one entry.
+pub const TAGS_PER_ENTRY: usize = 64;
+/// Moments since when entries may no longer be true that are told apart; the oldest are counted as one.
+pub const SUSPICIONS_MAX: usize = 16;
+/// Longest time that can be asked for.
+pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Length of the name of a cache.
+pub const NAME_MAX: usize = 64;

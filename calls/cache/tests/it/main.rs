@@ -1,0 +1,6 @@
+//! What a user of the crate sees.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail")]
+
+mod life;
+mod single_flight;
+mod support;
