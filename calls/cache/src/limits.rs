@@ -20,3 +20,17 @@ pub const SUSPICIONS_MAX: usize = 16;
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Length of the name of a cache.
 pub const NAME_MAX: usize = 64;
+/// Bytes of one record of a journal.
+pub const RECORD_MAX: usize = 16 << 20;
+/// Bytes that a journal that is a file writes with one sync.
+pub const GROUP_BYTES: usize = 4 << 20;
+/// Requests that wait for the thread of a journal.
+pub const JOURNAL_QUEUE: usize = 4_096;
+/// A journal that is a file is not made smaller while it is smaller than this.
+pub const COMPACT_BYTES: u64 = 4 << 20;
+/// Writes that wait for the journal, and most that it is handed at once.
+pub const WRITES_WAITING: usize = 16_384;
+/// Records that are replayed at once.
+pub const REPLAY_PAGE: usize = 1_024;
+/// Keys that may be dirty, at the most that can be asked for.
+pub const DIRTY_MAX: usize = 1 << 24;

@@ -14,6 +14,9 @@ pub(crate) const KEY: &str = "mate";
 
 pub(crate) type Small = Cache<String, u64>;
 
+/// A load on its way.
+type Loading = std::pin::Pin<Box<dyn Future<Output = Result<Option<u64>, Down>> + Send>>;
+
 /// The source said no.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Down(pub(crate) u32);
@@ -84,11 +87,7 @@ impl Source {
     }
 
     /// A load of this source for `get_or_load`.
-    pub(crate) fn load(
-        &self,
-    ) -> impl FnOnce(Context) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<u64>, Down>> + Send>>
-    + Send
-    + use<> {
+    pub(crate) fn load(&self) -> impl FnOnce(Context) -> Loading + Send + use<> {
         let source = self.clone();
         move |_| Box::pin(source.read(KEY.into()))
     }
