@@ -4,3 +4,5 @@
 pub mod dirty;
 pub mod entry;
 pub mod flights;
+pub mod recovery;
+pub mod sequence;

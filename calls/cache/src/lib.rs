@@ -13,6 +13,7 @@ mod flight;
 pub mod journal;
 mod metrics;
 mod options;
+pub mod second;
 mod storage;
 mod store;
 mod sync;

@@ -34,3 +34,5 @@ pub const WRITES_WAITING: usize = 16_384;
 pub const REPLAY_PAGE: usize = 1_024;
 /// Keys that may be dirty, at the most that can be asked for.
 pub const DIRTY_MAX: usize = 1 << 24;
+/// Invalidations that wait for a second level; beyond, all of it is invalidated.
+pub const RECOVERY_MAX: usize = 65_536;

@@ -4,6 +4,8 @@
 mod behind;
 mod crash;
 mod life;
+mod redis;
+mod second;
 mod single_flight;
 mod support;
 mod through;
