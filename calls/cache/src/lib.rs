@@ -10,6 +10,8 @@ mod codec;
 pub mod core;
 mod error;
 mod flight;
+#[doc = include_str!("../../../docs/caching.md")]
+pub mod guide {}
 pub mod journal;
 mod metrics;
 mod options;
