@@ -106,7 +106,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             return None;
         };
         // An entry that never ends is served without a look at the clock.
-        if slot.times.calm_until == Moment::NEVER && inner.is_plain(&slot) {
+        if slot.is_endless() && inner.is_plain(&slot) {
             inner.counters.hit();
             return slot.value;
         }
@@ -129,7 +129,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         let inner = &*self.inner;
         let slot = inner.storage.peek(key)?;
         let freshness = inner.judge(&slot, inner.now())?;
-        Some(Known { value: slot.value, freshness, cost: slot.times.cost })
+        Some(Known { cost: slot.times().cost, value: slot.value, freshness })
     }
 
     /// Writes `value`. A load that is under way for the key is overtaken: it is not stored.
@@ -260,7 +260,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     #[inline]
     fn get_slot<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, slot: Slot<V>, now: Moment) -> Option<V> {
-        if now < slot.times.calm_until && self.is_plain(&slot) {
+        if now < slot.calm_until() && self.is_plain(&slot) {
             self.counters.hit();
             return slot.value;
         }
@@ -290,7 +290,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             }
         }
         let suspect_since = self.suspicions.since(slot.epoch);
-        Some(self.rules.judge(&slot.times, now, suspect_since, || self.random.unit()))
+        Some(self.rules.judge(&slot.times(), now, suspect_since, || self.random.unit()))
     }
 
     /// As [`judge`](Self::judge); what is of no use is removed, and `None`. What is left has been read.
@@ -370,6 +370,6 @@ impl<K: Key, V: Value> Inner<K, V> {
             (None, Some(weigh), Some(value)) => weigh(key, value),
             _ => 1,
         };
-        Some(Slot { value, times, epoch, weight: weight.max(1), extras })
+        Some(Slot::new(value, times, epoch, weight.max(1), extras))
     }
 }

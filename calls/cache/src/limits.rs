@@ -22,6 +22,8 @@ pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 pub const NAME_MAX: usize = 64;
 /// Bytes of one record of a journal.
 pub const RECORD_MAX: usize = 16 << 20;
+/// Ids in one acknowledgement in a journal that is a file; more are several.
+pub const ACKNOWLEDGED_AT_ONCE: usize = 65_536;
 /// Bytes that a journal that is a file writes with one sync.
 pub const GROUP_BYTES: usize = 4 << 20;
 /// Requests that wait for the thread of a journal.

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use equivalent::Equivalent;
 use mamparo_context::Moment;
@@ -17,16 +18,75 @@ use crate::metrics::Counters;
 use crate::options::InvalidOptions;
 use crate::tags::Tagged;
 
-/// One entry. `None` is the knowledge that there is nothing.
+/// One entry. `None` is the knowledge that there is nothing. It is copied for each reader, and how many of them fit
+/// into the processor's caches decides how fast a hit is: so the times are packed.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) value: Option<V>,
-    pub(crate) times: Times,
+    fresh_until: Moment,
     /// What had been invalidated when the value was read from its source.
     pub(crate) epoch: u64,
-    pub(crate) weight: u32,
     /// What only some entries have.
     pub(crate) extras: Option<Arc<Extras>>,
+    pub(crate) weight: u32,
+    /// How long before its end it is no longer calm, rounded up.
+    calm_millis: u32,
+    /// Until when it is quiet, rounded down.
+    quiet_ticks: u32,
+    cost_micros: u32,
+}
+
+/// A tick is 2^24 ns, some 17 ms: so many of them are more than two years.
+const TICK_BITS: u32 = 24;
+
+impl<V> Slot<V> {
+    pub(crate) fn new(
+        value: Option<V>,
+        times: Times,
+        epoch: u64,
+        weight: u32,
+        extras: Option<Arc<Extras>>,
+    ) -> Self {
+        let before = times.fresh_until.since(times.calm_until);
+        let calm_millis =
+            if times.calm_until == Moment::NEVER { 0 } else { before.as_nanos().div_ceil(1_000_000) };
+        Self {
+            value,
+            fresh_until: times.fresh_until,
+            epoch,
+            extras,
+            weight,
+            calm_millis: u32::try_from(calm_millis).unwrap_or(u32::MAX),
+            quiet_ticks: u32::try_from(times.quiet_until.as_nanos() >> TICK_BITS).unwrap_or(u32::MAX),
+            cost_micros: u32::try_from(times.cost.as_micros()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether it never ends.
+    #[inline]
+    pub(crate) fn is_endless(&self) -> bool {
+        self.fresh_until == Moment::NEVER
+    }
+
+    /// Until when it is fresh, and nothing else needs to be looked at.
+    #[inline]
+    pub(crate) fn calm_until(&self) -> Moment {
+        let before = u64::from(self.calm_millis) * 1_000_000;
+        Moment::from_nanos(self.fresh_until.as_nanos().saturating_sub(before))
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        Times {
+            calm_until: self.calm_until(),
+            fresh_until: self.fresh_until,
+            quiet_until: Moment::from_nanos(u64::from(self.quiet_ticks) << TICK_BITS),
+            cost: Duration::from_micros(u64::from(self.cost_micros)),
+        }
+    }
+
+    pub(crate) fn with_times(self, times: Times) -> Self {
+        Self::new(self.value, times, self.epoch, self.weight, self.extras)
+    }
 }
 
 /// What only some entries have.
@@ -136,7 +196,7 @@ impl<K: Eq + Hash, V: Clone> Storage<K, V> {
 
     /// Removes what was judged, unless it has been replaced since.
     pub(crate) fn remove_judged<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, judged: &Slot<V>) -> bool {
-        let is_same = |slot: &Slot<V>| slot.times == judged.times && slot.epoch == judged.epoch;
+        let is_same = |slot: &Slot<V>| slot.times() == judged.times() && slot.epoch == judged.epoch;
         self.shards.remove_if(key, is_same).is_some()
     }
 
@@ -156,5 +216,30 @@ impl<K: Eq + Hash, V: Clone> Storage<K, V> {
 
     pub(crate) fn weight(&self) -> u64 {
         self.shards.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_packed_so_that_nothing_is_refreshed_too_late_or_quiet_too_long() {
+        let at = |millis: u64| Moment::from_nanos(millis * 1_000_000 + 1);
+        let times = Times {
+            calm_until: at(5_000),
+            fresh_until: at(9_000),
+            quiet_until: at(7_000),
+            cost: Duration::from_micros(77),
+        };
+        let slot = Slot::new(Some(1), times, 3, 1, None);
+        assert_eq!((slot.times().fresh_until, slot.times().cost), (times.fresh_until, times.cost));
+        assert!(slot.calm_until() <= times.calm_until);
+        assert!(times.calm_until.since(slot.calm_until()) <= Duration::from_millis(1));
+        assert!(slot.times().quiet_until <= times.quiet_until);
+        assert!(times.quiet_until.since(slot.times().quiet_until) < Duration::from_millis(17));
+        let endless = Times { calm_until: Moment::NEVER, fresh_until: Moment::NEVER, ..times };
+        assert_eq!(Slot::new(Some(1), endless, 3, 1, None).calm_until(), Moment::NEVER);
+        assert_eq!(size_of::<Slot<u64>>(), 56);
     }
 }

@@ -15,6 +15,8 @@ use crate::run::{Plan, median};
 
 /// Entries that are all there while hits are counted.
 const RESIDENT: u64 = 10_000;
+/// Room enough that none of them has to go, however they fall into the shards.
+const ROOM: u64 = 2 * RESIDENT;
 /// Reads between two looks at the clock.
 const BATCH: usize = 4_096;
 
@@ -36,9 +38,9 @@ type Rates = Vec<f64>;
 fn hits(report: &mut Report, plan: &Plan) {
     let order = traces::zipf(RESIDENT, 1.0, 1 << 16, 1);
     for threads in [1, 2] {
-        let plain = turns(plan, threads, &order, contenders::without_time(RESIDENT));
+        let plain = turns(plan, threads, &order, contenders::without_time(ROOM));
         show(report, &format!("hits, no time to live, {threads} thread"), &plain, threads);
-        let timed = turns(plan, threads, &order, contenders::with_time(RESIDENT));
+        let timed = turns(plan, threads, &order, contenders::with_time(ROOM));
         show(report, &format!("hits, time to live, {threads} thread"), &timed, threads);
     }
 }

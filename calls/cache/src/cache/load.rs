@@ -158,7 +158,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             self.counters.miss();
             return Found::Nothing;
         };
-        let is_calm = slot.times.calm_until == Moment::NEVER || self.now() < slot.times.calm_until;
+        let is_calm = slot.is_endless() || self.now() < slot.calm_until();
         let freshness = match is_calm && self.is_plain(&slot) {
             true => Some(Freshness::Fresh),
             false => self.judge_or_remove(key, &slot, self.now()),
@@ -368,8 +368,8 @@ impl<K: Key, V: Value> Landing<K, V> {
         if flights.land(&self.key, self.id)
             && let Some(slot) = inner.storage.peek(&self.key)
         {
-            let times = inner.rules.after_failure(slot.times, inner.now());
-            leavings = Some(inner.storage.replace(self.key.clone(), crate::storage::Slot { times, ..slot }));
+            let times = inner.rules.after_failure(slot.times(), inner.now());
+            leavings = Some(inner.storage.replace(self.key.clone(), slot.with_times(times)));
         }
         drop(flights);
         drop(leavings);

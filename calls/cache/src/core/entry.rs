@@ -104,9 +104,7 @@ impl Rules {
     /// The times of the same entry after its refresh has failed at `now`.
     #[must_use]
     pub fn after_failure(&self, times: Times, now: Moment) -> Times {
-        // What is refreshed early and fails is still fresh, and should not be tried again by every reader.
-        let quiet_until = now + self.error_pause;
-        Times { quiet_until, calm_until: quiet_until.min(times.fresh_until).max(times.calm_until), ..times }
+        Times { quiet_until: now + self.error_pause, ..times }
     }
 
     fn calm_until(&self, fresh_until: Moment, cost: Duration) -> Moment {
@@ -128,8 +126,9 @@ impl Rules {
     ) -> Freshness {
         let fresh_until = suspect_since.map_or(times.fresh_until, |since| since.min(times.fresh_until));
         if now < fresh_until {
-            return match now >= times.calm_until && self.is_early(times.cost, fresh_until.since(now), unit())
-            {
+            // What is refreshed early and fails is still fresh, and not tried again by every reader.
+            let may_be_early = now >= times.calm_until && now >= times.quiet_until;
+            return match may_be_early && self.is_early(times.cost, fresh_until.since(now), unit()) {
                 true => Freshness::Early,
                 false => Freshness::Fresh,
             };

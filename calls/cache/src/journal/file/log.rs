@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::OpenError;
 use crate::journal::Record;
 use crate::journal::frame::{self, BEFORE_PAYLOAD, Frame, MAGIC};
+use crate::limits::ACKNOWLEDGED_AT_ONCE;
 
 /// Why what was pending is not on disk.
 pub(super) enum Failure {
@@ -127,10 +128,8 @@ impl Log {
     }
 
     pub(super) fn acknowledge(&mut self, ids: &[u64]) {
-        if !ids.is_empty() {
-            self.acknowledged.extend_from_slice(ids);
-            frame::write_acknowledgement(&mut self.pending, ids);
-        }
+        self.acknowledged.extend_from_slice(ids);
+        ids.chunks(ACKNOWLEDGED_AT_ONCE).for_each(|ids| frame::write_acknowledgement(&mut self.pending, ids));
     }
 
     pub(super) fn pending_bytes(&self) -> usize {
