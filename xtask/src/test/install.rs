@@ -19,7 +19,6 @@ const PROGRAMS: &[Program] = &[
     // a client that we did not write
     Program { package: "curl", probe: &["curl", "--version"] },
     // what nodes share: private instances, started and killed by tests
-    // what nodes share: the second level of a cache
     Program { package: "redis-server", probe: &["redis-server", "--version"] },
     Program { package: "python3", probe: &["python3", "--version"] },
 ];
