@@ -106,8 +106,8 @@ struct Shared<K: Key, V: Value, S> {
     counts: Counts,
 }
 
-/// Writes behind the cache. Clones share everything; when the last is dropped without [`close`](Self::close), what is
-/// in the journal is written when it is opened again.
+/// Writes behind the cache. Clones share everything. When the last is dropped without [`close`](Self::close), what is
+/// dirty stays in the journal, and is written when that is opened again; what no journal holds is gone.
 pub struct WriteBehind<K: Key, V: Value, S> {
     shared: Arc<Shared<K, V, S>>,
     taken: mpsc::Sender<Taken<K, V>>,
