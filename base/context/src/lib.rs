@@ -4,6 +4,7 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+mod coarse;
 mod context;
 mod criticality;
 pub mod duration;

@@ -158,6 +158,32 @@ pub const THROTTLE_HELD_BACK: GaugeName = GaugeName {
 /// Faults on purpose.
 pub const FAULTS_INJECTED: CounterName =
     CounterName { name: "mamparo_faults_injected", help: "Calls to which something was done on purpose" };
+/// Reads of a cache, by kind: hit, stale, miss; joined are those misses that waited for another's load.
+pub const CACHE_READS: CounterName = CounterName {
+    name: "mamparo_cache_reads",
+    help: "Reads of a cache by kind: hit, stale, miss, and joined for misses that waited for a load of others",
+};
+/// Loads of a cache, by kind: begun; and of these refresh, failed, overtaken; refused were not begun.
+pub const CACHE_LOADS: CounterName = CounterName {
+    name: "mamparo_cache_loads",
+    help: "Loads of a cache by kind: begun, of these refresh, failed, overtaken; and refused",
+};
+/// Microseconds that the loads of a cache took.
+pub const CACHE_LOAD_MICROS: CounterName = CounterName {
+    name: "mamparo_cache_load_microseconds",
+    help: "Microseconds that the loads of a cache took, all together",
+};
+/// Entries that a cache let go, by cause.
+pub const CACHE_EVICTIONS: CounterName = CounterName {
+    name: "mamparo_cache_evictions",
+    help: "Entries that a cache let go by cause: capacity, expired, invalidated, tag, rejected",
+};
+/// Entries of a cache.
+pub const CACHE_ENTRIES: GaugeName =
+    GaugeName { name: "mamparo_cache_entries", help: "Entries that a cache holds" };
+/// Weight of the entries of a cache.
+pub const CACHE_WEIGHT: GaugeName =
+    GaugeName { name: "mamparo_cache_weight", help: "Weight of the entries that a cache holds" };
 
 /// Every counter.
 pub const COUNTERS: &[CounterName] = &[
@@ -176,6 +202,10 @@ pub const COUNTERS: &[CounterName] = &[
     RETRY_GIVEN_UP,
     HEDGE_WON,
     FAULTS_INJECTED,
+    CACHE_READS,
+    CACHE_LOADS,
+    CACHE_LOAD_MICROS,
+    CACHE_EVICTIONS,
 ];
 /// Every gauge.
 pub const GAUGES: &[GaugeName] = &[
@@ -206,6 +236,8 @@ pub const GAUGES: &[GaugeName] = &[
     SHED_ACCEPTED,
     SHED_PRESSURE,
     THROTTLE_HELD_BACK,
+    CACHE_ENTRIES,
+    CACHE_WEIGHT,
 ];
 
 #[cfg(test)]

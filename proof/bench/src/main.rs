@@ -1,6 +1,7 @@
 //! Runs one benchmark, prints its figures beside their peers', and fails when a target does not hold.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
 
+mod cache;
 mod disk;
 mod hub;
 mod lanes;
@@ -56,6 +57,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Bench {
+    /// Reads, hit ratios and single flight of a cache, beside other libraries.
+    Cache,
     /// What the disk itself can do: the yardstick of every durable figure.
     Disk,
     /// Messages through the hub, in this process and in a process of its own.
@@ -77,7 +80,7 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
-        !matches!(self, Self::Disk | Self::Lanes | Self::Node | Self::Policy)
+        !matches!(self, Self::Cache | Self::Disk | Self::Lanes | Self::Node | Self::Policy)
     }
 
     fn seconds(self) -> f64 {
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
     };
     let yardstick = bench.is_durable().then(|| run::syncs_per_second(folder.path()));
     let report = match bench {
+        Bench::Cache => Ok(cache::bench(&plan)),
         Bench::Disk => Ok(disk::bench(&plan)),
         Bench::Hub => hub::bench(&plan),
         Bench::Lanes => Ok(lanes::bench(&plan, arguments.plot.as_deref())),
