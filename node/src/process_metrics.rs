@@ -11,6 +11,7 @@ pub(crate) use ledger::LedgerMetrics;
 use mamparo_broker::BoxFuture;
 use mamparo_consumer::Statuses;
 use mamparo_ledger::Ledger;
+use mamparo_policy::stack::Stack;
 use mamparo_projection::Handle;
 use mamparo_relay::Status;
 use mamparo_saga::Sagas;
@@ -24,12 +25,13 @@ pub(crate) struct Watched {
     pub(crate) consumer: Option<Statuses>,
     pub(crate) projections: Vec<Handle>,
     pub(crate) sagas: Option<Sagas>,
+    pub(crate) stacks: Vec<Arc<Stack>>,
 }
 
 impl Watched {
     /// A ledger, and nothing that stands on it.
     pub(crate) fn only(ledger: Ledger) -> Self {
-        Self { ledger, relay: None, consumer: None, projections: Vec::new(), sagas: None }
+        Self { ledger, relay: None, consumer: None, projections: Vec::new(), sagas: None, stacks: Vec::new() }
     }
 }
 
@@ -54,9 +56,12 @@ struct ProcessMetrics {
 
 impl ProcessMetrics {
     fn new(watched: Watched) -> Self {
-        let Watched { ledger, relay, consumer, projections, sagas } = watched;
+        let Watched { ledger, relay, consumer, projections, sagas, stacks } = watched;
         let mut registry = Registry::default();
         let to = &mut registry;
+        if !stacks.is_empty() {
+            mamparo_policy::metrics::register(to, move || stacks.clone());
+        }
         let clock = ledger.clock().clone();
         Self {
             own: Own::register(to),

@@ -110,6 +110,7 @@ impl Checker<'_> {
     }
 
     fn shop(&mut self, raw: &file::Shop) -> Shop {
+        let card_policies = raw.card_policies.unwrap_or(true);
         let raw = &raw.card_provider;
         let (error_percent, timeout_percent) =
             (raw.error_percent.unwrap_or(0), raw.timeout_percent.unwrap_or(0));
@@ -129,6 +130,7 @@ impl Checker<'_> {
                 timeout_percent,
                 seed: raw.seed.unwrap_or(1),
             },
+            card_policies,
         }
     }
 

@@ -248,6 +248,8 @@ pub struct Application {
 pub struct Shop {
     /// The simulated card provider.
     pub card_provider: CardProvider,
+    /// Whether the provider is asked behind policies.
+    pub card_policies: bool,
 }
 
 /// How the simulated card provider behaves.

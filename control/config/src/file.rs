@@ -292,6 +292,9 @@ pub(crate) struct Shop {
     /// The simulated provider that charges cards.
     #[serde(default)]
     pub(crate) card_provider: CardProvider,
+    /// Whether the provider is asked behind policies: retry, bulkhead, breaker. Without, there is only a timeout.
+    /// Default: `true`.
+    pub(crate) card_policies: Option<bool>,
 }
 
 /// How the simulated card provider behaves. What it does to a charge depends only on the seed and the charge.

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use mamparo_context::Context;
-use mamparo_shop_http::{Answer, CallError, Client};
+use mamparo_policy::ToFault;
+use mamparo_policy::stack::CallError;
+use mamparo_shop_http::Answer;
 use serde_json::{Value, json};
 
-use crate::limits::PROVIDER_WITHIN;
+use crate::asking::{Provider, Unanswered};
 use crate::payment::Told;
 use crate::store::Payment;
 
@@ -24,7 +26,7 @@ pub(crate) enum Asked {
 }
 
 /// Charges a payment. Asking again under the same payment charges once.
-pub(crate) async fn charge(provider: &Client, payment: &Payment) -> Asked {
+pub(crate) async fn charge(provider: &Provider, payment: &Payment) -> Asked {
     let body = json!({
         "amount": payment.wanted.amount,
         "currency": payment.wanted.currency,
@@ -41,9 +43,9 @@ pub(crate) async fn charge(provider: &Client, payment: &Payment) -> Asked {
 }
 
 /// Asks what became of a charge.
-pub(crate) async fn look(provider: &Client, payment: &Payment) -> Asked {
+pub(crate) async fn look(provider: &Provider, payment: &Payment) -> Asked {
     let path = format!("/charges/{}", payment.id);
-    let answer = provider.call(&payment.context(), Method::GET, &path, None, PROVIDER_WITHIN).await;
+    let answer = provider.ask(&payment.context(), Method::GET, &path, None).await;
     match read(answer, |answer| match answer.status {
         StatusCode::OK => charged(answer),
         StatusCode::NOT_FOUND => Asked::Unknown,
@@ -56,7 +58,7 @@ pub(crate) async fn look(provider: &Client, payment: &Payment) -> Asked {
 }
 
 /// Gives back what was charged for a payment, and closes its key for good if nothing was.
-pub(crate) async fn void(provider: &Client, payment: &Payment) -> Asked {
+pub(crate) async fn void(provider: &Provider, payment: &Payment) -> Asked {
     let key = format!("{}/void", payment.id);
     let answer = post(provider, payment, "/refunds", &key, json!({"charge": payment.id})).await;
     read(answer, |answer| match answer.status {
@@ -66,29 +68,29 @@ pub(crate) async fn void(provider: &Client, payment: &Payment) -> Asked {
 }
 
 async fn post(
-    provider: &Client,
+    provider: &Provider,
     payment: &Payment,
     path: &str,
     key: &str,
     body: Value,
-) -> Result<Answer, CallError> {
-    let key = key.parse().map_err(|_| CallError::NotSent(format!("`{key}` is no idempotency key")))?;
-    let cx: Context = payment.context().with_idempotency_key(key);
-    provider.call(&cx, Method::POST, path, Some(Bytes::from(body.to_string())), PROVIDER_WITHIN).await
+) -> Result<Answer, CallError<Unanswered>> {
+    let mut cx: Context = payment.context();
+    // A payment's id is a key; one that were none would be asked for without, and refused by the provider.
+    if let Ok(key) = key.parse() {
+        cx = cx.with_idempotency_key(key);
+    }
+    provider.ask(&cx, Method::POST, path, Some(Bytes::from(body.to_string()))).await
 }
 
-/// Only 503 promises that nothing was done: any other failure may stand for a charge whose answer was lost.
-fn read(answer: Result<Answer, CallError>, meaning: impl FnOnce(&Answer) -> Asked) -> Asked {
+/// What has no answer had certainly no effect, or may stand for a charge whose answer was lost: any attempt counts.
+fn read(answer: Result<Answer, CallError<Unanswered>>, meaning: impl FnOnce(&Answer) -> Asked) -> Asked {
     match answer {
-        Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+        Ok(answer) => meaning(&answer),
+        Err(error) if error.fault().indeterminate => Asked::InDoubt(error.to_string()),
+        Err(error) => {
+            tracing::debug!(%error, "the card provider did nothing");
             Asked::Nothing("card provider unavailable".into())
         }
-        Ok(answer) => meaning(&answer),
-        Err(CallError::NotSent(why)) => {
-            tracing::debug!(%why, "card provider not reached");
-            Asked::Nothing("card provider unreachable".into())
-        }
-        Err(CallError::Indeterminate(why)) => Asked::InDoubt(why),
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use mamparo_aggregate::Repository;
 use mamparo_ledger::{Ledger, ReadError, Tx};
-use mamparo_shop_http::Client;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use crate::asking::Provider;
 use crate::card::{self, Asked};
 use crate::limits::{ASK_AGAIN_MAX, ASK_AGAIN_MIN, CARDS_AT_ONCE_MAX};
 use crate::payment::{Standing, Told};
@@ -24,7 +24,7 @@ use crate::wallet::Wallets;
 struct Desk {
     ledger: Ledger,
     wallets: Repository<Wallets>,
-    provider: Client,
+    provider: Provider,
 }
 
 /// Asks the provider for every payment that waits, until it is stopped.
@@ -45,7 +45,7 @@ impl Charger {
     pub(crate) async fn open(
         ledger: Ledger,
         wallets: Repository<Wallets>,
-        provider: Client,
+        provider: Provider,
     ) -> Result<Self, ReadError> {
         let doubtful = waiting(&ledger, mamparo_ledger::limits::PAGE_MAX).await?.into_iter().collect();
         let desk = Desk { ledger, wallets, provider };

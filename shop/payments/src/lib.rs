@@ -6,6 +6,7 @@ pub mod limits;
 mod payment;
 mod wallet;
 
+mod asking;
 mod card;
 mod charger;
 mod commands;
@@ -19,5 +20,6 @@ mod service;
 mod view;
 
 pub use api::ROUTES;
+pub use asking::{no_policies, policies};
 pub use commands::COMMANDS;
 pub use service::{Options, RunError, Service, run};

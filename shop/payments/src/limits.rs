@@ -15,8 +15,12 @@ pub const READ_YOUR_WRITE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Charges and refunds that are under way at the same time.
 pub const CARDS_AT_ONCE_MAX: usize = 256;
-/// How long an answer of the provider is waited for.
-pub const PROVIDER_WITHIN: Duration = Duration::from_secs(2);
+/// How long one answer of the provider is waited for.
+pub const PROVIDER_WITHIN: Duration = Duration::from_secs(3);
+/// How long the provider is asked before somebody else gets the turn: less than an order waits for its payment.
+pub const CARD_WITHIN: Duration = Duration::from_secs(8);
+/// After which time the provider that refuses wants to be asked again.
+pub const PROVIDER_BACK_WITHIN: Duration = Duration::from_secs(1);
 /// First pause before the provider is asked again; it doubles.
 pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 /// Longest pause before the provider is asked again.

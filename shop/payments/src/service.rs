@@ -9,6 +9,7 @@ use mamparo_broker::{Missing, Queue};
 use mamparo_consumer::{Consumer, Statuses};
 use mamparo_context::Context;
 use mamparo_ledger::{Error, Ledger, OpenError, ReadError, Result as Work, Tx, params};
+use mamparo_policy::stack::{ClientConfig, InvalidStack, Stack};
 use mamparo_projection::{Handle, Runner};
 use mamparo_relay::{QueuePublisher, Relay, Status};
 use mamparo_shop_http::Client;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::api::{self, Face};
+use crate::asking::Provider;
 use crate::charger::Charger;
 use crate::limits::{FORGET_EVERY, LEASE, SNAPSHOT_EVERY};
 use crate::view::WalletView;
@@ -37,6 +39,8 @@ pub struct Options {
     pub queue: Arc<dyn Queue>,
     /// The card provider.
     pub provider: Client,
+    /// The policies behind which it is asked, such as [`policies`](crate::policies).
+    pub policies: ClientConfig,
 }
 
 /// Why the service does not start.
@@ -51,6 +55,9 @@ pub enum RunError {
     /// The wallets of the first start cannot be written.
     #[error("the first wallets cannot be opened: {0}")]
     Seed(Error),
+    /// The policies behind which the card provider is asked are wrong.
+    #[error(transparent)]
+    Policies(#[from] InvalidStack),
     /// The broker cannot do what the service needs.
     #[error(transparent)]
     Broker(#[from] Missing),
@@ -65,6 +72,7 @@ pub struct Service {
     charger: Charger,
     relay: Relay,
     listener: TcpListener,
+    stack: Arc<Stack>,
 }
 
 /// Opens the service and runs it until `shutdown` ends.
@@ -82,7 +90,9 @@ impl Service {
     /// # Errors
     /// [`RunError`].
     pub async fn open(options: Options) -> Result<Self, RunError> {
-        let Options { data, listener, queue, provider } = options;
+        let Options { data, listener, queue, provider, policies } = options;
+        let provider = Provider::new(provider, policies)?;
+        let stack = Arc::clone(provider.stack());
         let ledger = mamparo_ledger_sqlite::Options::new(data.join("payments.db")).open()?;
         ledger.migrate(mamparo_shop_http::MIGRATIONS).await?;
         ledger.migrate(schema::MIGRATIONS).await?;
@@ -98,12 +108,17 @@ impl Service {
             commands::handle(&held, tx, message).await
         });
         let relay = Relay::new(ledger.clone(), Arc::new(QueuePublisher::new(queue)?), Default::default());
-        Ok(Self { ledger, wallets, view, consumer, charger, relay, listener })
+        Ok(Self { ledger, wallets, view, consumer, charger, relay, listener, stack })
     }
 
     /// Its ledger, for the admin face.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The policies behind which it asks the card provider, for the admin face.
+    pub fn stack(&self) -> &Arc<Stack> {
+        &self.stack
     }
 
     /// Its projections, for the admin face.
@@ -124,7 +139,7 @@ impl Service {
     /// Runs until `shutdown` ends: then it takes no more requests and messages, finishes those it has within 5 s,
     /// and closes its ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { ledger, wallets, view, consumer, charger, relay, listener } = self;
+        let Self { ledger, wallets, view, consumer, charger, relay, listener, .. } = self;
         let (ready, is_ready) = watch::channel(true);
         let stopped = || {
             let mut ready = ready.subscribe();

@@ -110,6 +110,7 @@ pub(super) async fn orders(frame: Frame) -> Outcome {
         consumer: Some(service.consumer()),
         projections: service.projections(),
         sagas: Some(service.sagas().clone()),
+        stacks: Vec::new(),
     };
     let _admin = serve(face(name, watched).sagas(Arc::new(sagas)), &data)?;
     service.run(stopped(&mut stop)).await;
@@ -118,10 +119,11 @@ pub(super) async fn orders(frame: Frame) -> Outcome {
 
 /// The service that owns wallets and payments.
 pub(super) async fn payments(frame: Frame) -> Outcome {
-    use mamparo_shop_payments::{Options, RunError, Service};
-    let Frame { name, data, listener, queue, mesh, mut stop, .. } = frame;
+    use mamparo_shop_payments::{Options, RunError, Service, no_policies, policies};
+    let Frame { name, data, listener, queue, mesh, config, mut stop } = frame;
     let provider = Client::by_name(&mesh, "provider.mamparo").map_err(|error| broken(name, error))?;
-    let options = Options { data: data.clone(), listener, queue, provider };
+    let policies = if config.shop.card_policies { policies() } else { no_policies() };
+    let options = Options { data: data.clone(), listener, queue, provider, policies };
     let service = Service::open(options).await.map_err(|error| match error {
         RunError::Open(error) => error.into(),
         other => broken(name, other),
@@ -130,6 +132,7 @@ pub(super) async fn payments(frame: Frame) -> Outcome {
         relay: Some(service.relay()),
         consumer: Some(service.consumer()),
         projections: service.projections(),
+        stacks: vec![Arc::clone(service.stack())],
         ..Watched::only(service.ledger().clone())
     };
     let _admin = serve(face(name, watched), &data)?;

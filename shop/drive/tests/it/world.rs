@@ -74,6 +74,7 @@ impl World {
             listener: own,
             queue: Arc::clone(&queue),
             provider: provider.clone(),
+            policies: mamparo_shop_payments::policies(),
         };
         let service = mamparo_shop_payments::Service::open(options).await.unwrap();
         let until = stopped();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Fate};
 use super::charges::{self, Charging};
-use crate::limits::{CARD_LIMIT, CHARGES_PAGE, PROVIDER_WITHIN, UNANSWERED_FOR};
+use crate::limits::{CARD_LIMIT, CHARGES_PAGE, PROVIDER_BACK_WITHIN, UNANSWERED_FOR};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -69,8 +69,13 @@ impl Face {
             tokio::time::sleep(behaviour.latency()).await;
         }
         match behaviour.fate(self.random.below(100)) {
+            Fate::Refused if behaviour.down => {
+                Err(Problem::unavailable("provider-unavailable", "nothing was done", PROVIDER_BACK_WITHIN))
+            }
+            // A hiccup: asked again, it may well answer.
             Fate::Refused => {
-                Err(Problem::unavailable("provider-unavailable", "nothing was done", PROVIDER_WITHIN))
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Err(Problem::new(status, "provider-unavailable", "nothing was done"))
             }
             fate => Ok(fate),
         }
@@ -126,7 +131,7 @@ async fn refund(State(face): State<Face>, command: Command) -> Result<Response, 
 
 async fn look(State(face): State<Face>, Path(key): Path<String>) -> Result<axum::Json<Value>, Problem> {
     if face.behaviour().down {
-        return Err(Problem::unavailable("provider-unavailable", "nothing was done", PROVIDER_WITHIN));
+        return Err(Problem::unavailable("provider-unavailable", "nothing was done", PROVIDER_BACK_WITHIN));
     }
     let charge = charges::find(&face.ledger, &key).await?;
     charge
