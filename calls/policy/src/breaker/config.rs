@@ -109,7 +109,7 @@ impl Default for BreakerConfig {
 
 impl Default for OpenConfig {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(1), max: Duration::from_secs(60), factor: 2.0, jitter: 0.2 }
+        Self { initial: Duration::from_secs(1), max: Duration::from_secs(10), factor: 2.0, jitter: 0.2 }
     }
 }
 

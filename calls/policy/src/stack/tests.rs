@@ -388,7 +388,7 @@ calls of cards
   deadline         2s, no attempt with less than 5ms
   retry            3 attempts, everything, after 50ms to 20s, budget 500 (failure -14, busy -5, success +1, floor 0.1/s)
   bulkhead         64 calls at a time, 64 wait up to 500ms
-  breaker          opens when 50% failed of the last 10s (from 20) or after 5 failures in a row, for 1s to 60s; 1 probe(s), ramp to 4 (shadow)
+  breaker          opens when 50% failed of the last 10s (from 20) or after 5 failures in a row, for 1s to 10s; 1 probe(s), ramp to 4 (shadow)
   attempt timeout  300ms
 ";
     assert_eq!(stack.describe().to_string(), expected);

@@ -7,6 +7,7 @@ use failsafe::{CircuitBreaker as _, backoff, failure_policy};
 use mamparo_context::{Clock, Context, Fault, Moment};
 use mamparo_policy::breaker::{Breaker, BreakerConfig, WindowConfig};
 use mamparo_policy::bulkhead::{Bulkhead, BulkheadConfig};
+use mamparo_policy::rate_limit::{RateLimit, RateLimitConfig};
 use mamparo_policy::retry::{End, Retry, RetryConfig, Tries};
 use mamparo_policy::stack::Stack;
 use mamparo_policy::{Admission, Admit, Outcome};
@@ -15,7 +16,7 @@ use super::layers::done;
 use super::{Row, subject};
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![clock(), rate_breaker(), count_breaker(), open_breaker(), bulkhead(), retry(), stack()]
+    vec![clock(), rate_breaker(), count_breaker(), open_breaker(), limiter(), bulkhead(), retry(), stack()]
 }
 
 fn clock() -> Row {
@@ -88,6 +89,31 @@ fn open_breaker() -> Row {
     Row { what: "breaker, open: refused", own, peers }
 }
 
+/// So many in a second that none is ever refused.
+fn plenty() -> RateLimitConfig {
+    RateLimitConfig { burst: Some(u32::MAX), ..RateLimitConfig::new(1_000_000_000, Duration::from_secs(1)) }
+}
+
+fn limiter() -> Row {
+    let clock = Clock::manual().0;
+    let (limit, cx) = (Arc::new(RateLimit::new(plenty(), clock).unwrap()), Context::root());
+    let at = now();
+    let own = subject("", move || match limit.acquire(&cx, at) {
+        Admit::Admit(pass) => limit.record(pass, &Outcome::Success, at),
+        _ => unreachable!("there are plenty"),
+    });
+    let second = std::num::NonZeroU32::new(1_000_000_000).unwrap();
+    let quota = governor::Quota::per_second(second).allow_burst(std::num::NonZeroU32::MAX);
+    let fake = governor::clock::FakeRelativeClock::default();
+    let faked = Arc::new(governor::RateLimiter::direct_with_clock(quota, fake));
+    let real = Arc::new(governor::RateLimiter::direct(quota));
+    let peers = vec![
+        subject("governor, a clock that is moved by hand", move || faked.check().unwrap()),
+        subject("governor, its own clock (time stamp counter)", move || real.check().unwrap()),
+    ];
+    Row { what: "limiter", own, peers }
+}
+
 fn bulkhead() -> Row {
     let clock = Clock::manual().0;
     let (bulkhead, cx) = (Arc::new(Bulkhead::new(BulkheadConfig::of(64), clock).unwrap()), Context::root());
@@ -118,6 +144,7 @@ fn stack() -> Row {
         .clock(clock)
         .timeout(Default::default())
         .retry(RetryConfig::default())
+        .rate_limit(plenty())
         .bulkhead(BulkheadConfig::of(64))
         .breaker(BreakerConfig::default())
         .build()

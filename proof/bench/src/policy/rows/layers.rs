@@ -10,6 +10,7 @@ use mamparo_policy::Outcome;
 use mamparo_policy::breaker::{Breaker, BreakerConfig};
 use mamparo_policy::bulkhead::{Bulkhead, BulkheadConfig};
 use mamparo_policy::layer::PolicyLayer;
+use mamparo_policy::rate_limit::{RateLimit, RateLimitConfig};
 use mamparo_policy::retry::{Repeat, Retry, RetryConfig, RetryLayer};
 use mamparo_policy::stack::{Stack, StackLayer};
 use tower::{Layer, Service, ServiceBuilder};
@@ -22,7 +23,7 @@ use tower_resilience::timelimiter::TimeLimiterLayer;
 use super::{Row, Subject, subject};
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![breaker(), bulkhead(), retry(), stack()]
+    vec![breaker(), limiter(), bulkhead(), retry(), stack()]
 }
 
 /// The output of a future that waits for nothing but another thread, and for that shortly.
@@ -92,6 +93,18 @@ fn breaker() -> Row {
     Row { what: "breaker as layer", own, peers }
 }
 
+/// So many in a second that none is ever refused.
+fn plenty() -> RateLimitConfig {
+    RateLimitConfig::new(1_000_000_000, Duration::from_secs(1))
+}
+
+fn limiter() -> Row {
+    let limit = Arc::new(RateLimit::new(plenty(), Clock::system()).unwrap());
+    let own = called("", PolicyLayer::new(limit, good).layer(Nothing));
+    let theirs = RateLimiterLayer::builder().limit_for_period(1_000_000_000).build().unwrap();
+    Row { what: "limiter as layer", own, peers: vec![called("tower-resilience", theirs.layer(Nothing))] }
+}
+
 fn bulkhead() -> Row {
     let bulkhead = Arc::new(Bulkhead::new(BulkheadConfig::of(64), Clock::system()).unwrap());
     let own = called("", PolicyLayer::new(bulkhead, good).layer(Nothing));
@@ -143,6 +156,7 @@ fn stack() -> Row {
     let stack = Stack::client("bench")
         .timeout(Default::default())
         .retry(RetryConfig::default())
+        .rate_limit(plenty())
         .bulkhead(BulkheadConfig::of(64))
         .breaker(BreakerConfig::default())
         .build()
