@@ -10,6 +10,7 @@ mod error;
 mod execution;
 mod layer;
 mod parts;
+mod permit;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use execution::Execution;
 pub use layer::{StackLayer, StackService};
 use mamparo_context::{Clock, Context};
 use parts::Parts;
+pub use permit::{Entering, StackPermit};
 
 use crate::draw::Draw;
 use crate::fault_injection::FaultInjection;
