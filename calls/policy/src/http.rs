@@ -126,8 +126,13 @@ fn asked_to_wait(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Asked 
 /// How a call that has no answer is told to a client: a status, `Retry-After` where somebody knows, and whether it
 /// may be asked for again.
 pub fn answer<E>(error: &CallError<E>) -> (StatusCode, HeaderMap) {
+    answer_to(&error.cause, error.given_up.is_some())
+}
+
+/// As [`answer`], of a cause alone, and whether it is to be asked for again by nobody.
+pub(crate) fn answer_to<E>(cause: &Cause<E>, never: bool) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
-    let status = match &error.cause {
+    let status = match cause {
         Cause::Refused(refusal) => {
             if let Some(after) = refusal.retry_after {
                 headers.insert(RETRY_AFTER, seconds(after));
@@ -144,7 +149,7 @@ pub fn answer<E>(error: &CallError<E>) -> (StatusCode, HeaderMap) {
         Cause::Injected { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Cause::Failed(_) => StatusCode::BAD_GATEWAY,
     };
-    if error.given_up.is_some() {
+    if never {
         headers.insert(RETRY, NEVER);
     }
     (status, headers)

@@ -11,6 +11,7 @@ mod execution;
 mod layer;
 mod parts;
 mod permit;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use layer::{StackLayer, StackService};
 use mamparo_context::{Clock, Context};
 use parts::Parts;
 pub use permit::{Entering, StackPermit};
+pub use serve::{ServeFuture, ServeLayer, ServeService, Serving};
 
 use crate::draw::Draw;
 use crate::fault_injection::FaultInjection;

@@ -4,3 +4,4 @@
 
 mod allocations;
 mod layer;
+mod serve;

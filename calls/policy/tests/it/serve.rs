@@ -1,0 +1,95 @@
+//! A server's stack before an axum router.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use mamparo_context::{Clock, Context};
+use mamparo_policy::bulkhead::BulkheadConfig;
+use mamparo_policy::http::ClassifyHttp;
+use mamparo_policy::rate_limit::RateLimitConfig;
+use mamparo_policy::stack::{ServeLayer, ServerBuilder, Stack};
+use mamparo_policy::timeout::TimeoutConfig;
+use tower::ServiceExt;
+
+fn router(build: impl FnOnce(ServerBuilder) -> ServerBuilder, clock: &Clock) -> (Router, Arc<Stack>) {
+    let stack = Arc::new(build(Stack::server("shop").clock(clock.clone())).build().unwrap());
+    let own = clock.clone();
+    let left = move |request: axum::extract::Request| {
+        let cx = request.extensions().get::<Context>().cloned();
+        let left = cx.and_then(|cx| cx.remaining(&own)).map(|left| left.as_millis());
+        async move { format!("{left:?}") }
+    };
+    let router = Router::new()
+        .route("/left", get(left))
+        .route("/hang", get(std::future::pending::<&'static str>))
+        .layer(ServeLayer::new(Arc::clone(&stack), ClassifyHttp::new(clock.clone())));
+    (router, stack)
+}
+
+fn ask(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+async fn text(router: &Router, request: Request<Body>) -> (StatusCode, String) {
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let status = answer.status();
+    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().into()).unwrap())
+}
+
+#[tokio::test]
+async fn a_deadline_in_the_headers_is_inherited_and_one_of_our_own_is_set() {
+    let (clock, _) = Clock::manual();
+    let timeout = TimeoutConfig { overall: Some(Duration::from_secs(5)), ..TimeoutConfig::default() };
+    let (router, stack) = router(|builder| builder.timeout(timeout), &clock);
+    assert_eq!(text(&router, ask("/left")).await, (StatusCode::OK, "Some(5000)".to_owned()));
+    for (sent, seen) in [("250", "Some(250)"), ("9000", "Some(5000)"), ("soon", "Some(5000)")] {
+        let mut request = ask("/left");
+        request.headers_mut().insert("mamparo-timeout-ms", sent.parse().unwrap());
+        assert_eq!(text(&router, request).await, (StatusCode::OK, seen.to_owned()));
+    }
+    assert_eq!(stack.counted().calls, 4);
+}
+
+#[tokio::test]
+async fn refusals_are_answers_and_a_place_ends_with_the_body() {
+    let (clock, _) = Clock::manual();
+    let bulkhead = BulkheadConfig { queue: 0, ..BulkheadConfig::of(1) };
+    let (router, stack) = router(|builder| builder.bulkhead(bulkhead), &clock);
+    let places = Arc::clone(stack.bulkhead().unwrap());
+    let held = router.clone().oneshot(ask("/left")).await.unwrap();
+    assert_eq!(places.under_way(), 1, "the head is there, the body is not");
+    assert_eq!(text(&router, ask("/left")).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    drop(held);
+    assert_eq!(text(&router, ask("/left")).await.0, StatusCode::OK);
+    assert_eq!(places.under_way(), 0);
+    let hangs = router.clone().oneshot(ask("/hang"));
+    assert!(tokio::time::timeout(Duration::from_millis(1), hangs).await.is_err());
+    assert_eq!(places.under_way(), 0, "the client has left");
+}
+
+#[tokio::test]
+async fn who_is_over_a_quota_is_told_when_to_come_back_and_who_is_too_late_that_it_is() {
+    let (clock, manual) = Clock::manual();
+    let timeout = TimeoutConfig { overall: Some(Duration::from_millis(100)), ..TimeoutConfig::default() };
+    let limit = RateLimitConfig { burst: Some(2), ..RateLimitConfig::new(1, Duration::from_secs(7)) };
+    let (router, stack) = router(|builder| builder.timeout(timeout).rate_limit(limit), &clock);
+    let hangs = tokio::spawn(router.clone().oneshot(ask("/hang")));
+    tokio::task::yield_now().await;
+    manual.advance(Duration::from_millis(100));
+    assert_eq!(hangs.await.unwrap().unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(stack.counted().calls_timed_out, 1);
+    assert_eq!(text(&router, ask("/left")).await.0, StatusCode::OK);
+    let refused = router.clone().oneshot(ask("/left")).await.unwrap();
+    assert_eq!(
+        (refused.status(), refused.headers()["retry-after"].as_bytes()),
+        (StatusCode::TOO_MANY_REQUESTS, &b"7"[..])
+    );
+    let mut late = ask("/left");
+    late.extensions_mut().insert(Context::root().with_timeout(&clock, Duration::ZERO));
+    assert_eq!(text(&router, late).await.0, StatusCode::GATEWAY_TIMEOUT);
+}
