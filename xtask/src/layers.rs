@@ -20,6 +20,9 @@ const TABLE: &[Row] = &[
     Row { room: "base/*", sees: &[], never: RUNTIME },
     // a plane knows itself; what it needs from another it takes as a small trait of its own
     Row { room: "calls/*", sees: &["base/*", "calls/*"], never: &[] },
+    // the one bridge between the two planes: the journal that a cache asks for is a table of a ledger. It is a crate of
+    // its own, so that neither the cache nor the ledger learns of the other (docs/adr/0005)
+    Row { room: "events/cache-journal", sees: &["base/*", "calls/cache", "events/*"], never: &[] },
     Row { room: "events/*", sees: &["base/*", "events/*"], never: &[] },
     Row { room: "data/*", sees: &["base/*", "data/*"], never: &[] },
     Row { room: "trust/*", sees: &["base/*", "trust/*"], never: &[] },
@@ -114,6 +117,10 @@ mod tests {
             ("calls/cache", Kind::Build, "node", false),
             ("events/saga", Kind::Normal, "events/ledger", true),
             ("events/saga", Kind::Normal, "control/config", false),
+            ("events/cache-journal", Kind::Normal, "calls/cache", true),
+            ("events/cache-journal", Kind::Normal, "calls/policy", false),
+            ("events/ledger", Kind::Normal, "calls/cache", false),
+            ("calls/cache", Kind::Normal, "events/cache-journal", false),
             ("trust/token", Kind::Normal, "data/state", false),
             ("control/config", Kind::Normal, "events/ledger", false),
             ("control/admin", Kind::Normal, "events/ledger", true),
