@@ -34,9 +34,10 @@ Tests find in their environment:
 
 The last line is `N passed, N failed, N skipped`. Such a test counts as skipped, not as passed.";
 
-/// Crates whose feature `shuttle` puts a checker of interleavings in the place of locks and atomics, and whose tests
-/// named `shuttle` then run.
-const CHECKED: &[&str] = &["mamparo-policy"];
+/// Crates whose feature `shuttle` puts a checker of interleavings in the place of locks and atomics, each with the
+/// tests that then run: a file of tests of this name, or those of the library whose name has it.
+const CHECKED: &[(&str, &[&str])] =
+    &[("mamparo-policy", &["--test", "shuttle"]), ("mamparo-cache", &["--lib", "shuttle"])];
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -136,8 +137,8 @@ impl Workshop {
             let (documented, failed) = count_cargo_test(self.hand_over(&mut cargo, &folder))?;
             count += documented;
             broken |= failed;
-            for name in CHECKED {
-                let words = ["test", "--package", name, "--features", "shuttle", "--test", "shuttle"];
+            for (name, tests) in CHECKED {
+                let words = [&["test", "--package", name, "--features", "shuttle"], *tests].concat();
                 let (checked, failed) = count_cargo_test(&mut self.cargo(&words))?;
                 count += checked;
                 broken |= failed;
