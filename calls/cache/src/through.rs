@@ -2,8 +2,10 @@
 //! the source has it.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use equivalent::Equivalent;
 use mamparo_context::{Context, Deadline};
 use mamparo_policy::time::timeout_at;
 
@@ -41,8 +43,11 @@ impl<K: Key, V: Value, L: Loader<K, V>> ReadThrough<K, V, L> {
     ///
     /// # Errors
     /// Those of [`Cache::get_or_load`].
-    pub async fn get(&self, cx: &Context, key: &K) -> Result<Option<V>, LoadError> {
-        let (loader, own) = (Arc::clone(&self.loader), key.clone());
+    pub async fn get<Q>(&self, cx: &Context, key: &Q) -> Result<Option<V>, LoadError>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
         self.cache.get_or_load(cx, key, move |cx| async move { loader.load(&cx, &own).await }).await
     }
 
