@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flow::{Consumers, Outbox, Projections, Unfinished};
 pub(crate) use ledger::LedgerMetrics;
 use mamparo_broker::BoxFuture;
+use mamparo_cache::CacheMetrics;
 use mamparo_consumer::Statuses;
 use mamparo_ledger::Ledger;
 use mamparo_policy::stack::Stack;
@@ -18,6 +19,9 @@ use mamparo_saga::Sagas;
 use mamparo_telemetry::{Counter, Gauge, Registry, metrics as names, recorded};
 use tokio::sync::watch;
 
+/// Shows what caches have done among the metrics of others.
+pub(crate) type Caches = Box<dyn FnOnce(&mut CacheMetrics) + Send>;
+
 /// What is watched in a process.
 pub(crate) struct Watched {
     pub(crate) ledger: Ledger,
@@ -26,12 +30,21 @@ pub(crate) struct Watched {
     pub(crate) projections: Vec<Handle>,
     pub(crate) sagas: Option<Sagas>,
     pub(crate) stacks: Vec<Arc<Stack>>,
+    pub(crate) caches: Option<Caches>,
 }
 
 impl Watched {
     /// A ledger, and nothing that stands on it.
     pub(crate) fn only(ledger: Ledger) -> Self {
-        Self { ledger, relay: None, consumer: None, projections: Vec::new(), sagas: None, stacks: Vec::new() }
+        Self {
+            ledger,
+            relay: None,
+            consumer: None,
+            projections: Vec::new(),
+            sagas: None,
+            stacks: Vec::new(),
+            caches: None,
+        }
     }
 }
 
@@ -52,11 +65,12 @@ struct ProcessMetrics {
     consumers: Option<Consumers>,
     projections: Option<Projections>,
     sagas: Option<Unfinished>,
+    caches: Option<CacheMetrics>,
 }
 
 impl ProcessMetrics {
     fn new(watched: Watched) -> Self {
-        let Watched { ledger, relay, consumer, projections, sagas, stacks } = watched;
+        let Watched { ledger, relay, consumer, projections, sagas, stacks, caches } = watched;
         let mut registry = Registry::default();
         let to = &mut registry;
         if !stacks.is_empty() {
@@ -69,6 +83,7 @@ impl ProcessMetrics {
             consumers: consumer.map(|consumer| Consumers::register(consumer, to)),
             projections: (!projections.is_empty()).then(|| Projections::register(projections, to)),
             sagas: sagas.map(|sagas| Unfinished::register(sagas, ledger.clone(), to)),
+            caches: caches.map(|watch| watched_caches(watch, to)),
             ledger: LedgerMetrics::register(ledger, to),
             registry: Mutex::new(registry),
         }
@@ -83,8 +98,15 @@ impl ProcessMetrics {
         self.outbox.as_ref().map(Outbox::refresh);
         self.consumers.as_ref().map(Consumers::refresh);
         self.projections.as_ref().map(Projections::refresh);
+        self.caches.as_ref().map(CacheMetrics::refresh);
         encoded(&self.registry)
     }
+}
+
+fn watched_caches(watch: Caches, registry: &mut Registry) -> CacheMetrics {
+    let mut metrics = CacheMetrics::register(registry);
+    watch(&mut metrics);
+    metrics
 }
 
 /// What a process counts that has no ledger, too.

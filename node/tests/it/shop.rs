@@ -78,6 +78,41 @@ fn an_order_travels_through_everything_and_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_price_is_changed_inside_and_never_through_the_gateway() {
+    let world = World::shop();
+    let up = world.up();
+    let change = |host: &str, amount: u32| {
+        let body = format!(r#"{{"amount":{amount}}}"#);
+        format!(
+            "PUT /products/mate/price HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nidempotency-key: {amount}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let price = || json(&get(world.gateway, "/products/mate").unwrap().1)["price"]["amount"].clone();
+    assert_eq!(price(), 1_250_000);
+    let (status, body) = ask(world.gateway, &change("shop", 1)).unwrap();
+    assert_eq!((status, &json(&body)["code"]), (405, &"method-not-allowed".into()), "{body}");
+    assert_eq!(price(), 1_250_000);
+    let (status, body) = ask(world.mesh, &change("orders.mamparo", 1_300_000)).unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(price(), 1_300_000);
+
+    let (_, metrics) = world.admin("/metrics/orders").unwrap();
+    for line in [
+        "mamparo_cache_reads_total{cache=\"products\",kind=\"hit\"} 2",
+        "mamparo_cache_reads_total{cache=\"products\",kind=\"miss\"} 1",
+        "mamparo_cache_loads_total{cache=\"products\",kind=\"begun\"} 1",
+        "mamparo_cache_evictions_total{cache=\"product-list\",cause=\"invalidated\"} 1",
+        "mamparo_cache_entries{cache=\"products\"} 4",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line} is missing in\n{metrics}");
+    }
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
+}
+
+#[test]
 fn driving_the_shop_tells_whether_everything_holds() {
     let world = World::shop();
     let up = world.up();

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     folder: TempDir,
     pub(crate) gateway: SocketAddr,
+    pub(crate) mesh: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
 
@@ -33,7 +34,7 @@ impl World {
              topics: {{work: {{kind: queue}}, facts: {{kind: log}}}}\napplications:\n{applications}\n"
         );
         fs::write(folder.path().join("mamparo.yaml"), text).unwrap();
-        Self { folder, gateway, admin }
+        Self { folder, gateway, mesh, admin }
     }
 
     /// A world in which the shop of the repository runs.

@@ -111,7 +111,7 @@ impl<S: Sync> FromRequest<S> for Command {
                 return Err(Problem::malformed("malformed-header", detail).with("header", KEY));
             }
             (None, false) => {
-                let detail = "a POST needs the header idempotency-key, so that repeating it is harmless";
+                let detail = "what changes something needs the header idempotency-key, so that repeating it is harmless";
                 return Err(Problem::malformed("idempotency-key-missing", detail).with("header", KEY));
             }
         };

@@ -5,7 +5,7 @@ mod products;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use mamparo_aggregate::Repository;
 use mamparo_context::Ids;
 use mamparo_ledger::Ledger;
@@ -27,6 +27,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/orders/{id}"),
     ("GET", "/products"),
     ("GET", "/products/{sku}"),
+    ("PUT", "/products/{sku}/price"),
     ("GET", "/openapi.json"),
 ];
 
@@ -36,7 +37,7 @@ pub(crate) struct Face {
     pub(crate) ledger: Ledger,
     pub(crate) orders: Repository<Orders>,
     pub(crate) sagas: Sagas,
-    pub(crate) catalogue: std::sync::Arc<Catalogue>,
+    pub(crate) catalogue: Catalogue,
     pub(crate) view: Handle,
     pub(crate) waiters: Waiters,
     pub(crate) ids: Ids,
@@ -49,6 +50,7 @@ pub(crate) fn router(face: Face) -> Router {
         .route("/orders/{id}", get(orders::look))
         .route("/products", get(products::list))
         .route("/products/{sku}", get(products::look))
+        .route("/products/{sku}/price", put(products::change_price))
         .route("/openapi.json", get(openapi))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)

@@ -8,6 +8,10 @@ pub const LINES_MAX: usize = 100;
 pub const QUANTITY_MAX: i64 = 1_000_000;
 /// Largest total of one order, in minor units.
 pub const TOTAL_MAX: i64 = 1_000_000_000_000_000;
+/// Largest price of one product, in minor units.
+pub const PRICE_MAX: i64 = 1_000_000_000_000;
+/// Longest sku, in bytes; a longer one is not looked for.
+pub const SKU_BYTES_MAX: usize = 64;
 /// Longest name of a customer, in bytes.
 pub const CUSTOMER_BYTES_MAX: usize = 64;
 
@@ -35,5 +39,17 @@ pub const TELL_BATCH: usize = 256;
 /// How long a message is leased, and extended while it is held: what a process that was killed had in its hands
 /// waits for as long, which is far less than an order may take.
 pub const LEASE: Duration = Duration::from_secs(3);
+/// Products, and skus that are not sold, that are kept in memory.
+pub const PRODUCTS_KEPT: u64 = 10_000;
+/// How long a product that was read is known without another look.
+pub const FRESH_FOR: Duration = Duration::from_secs(30);
+/// Which share of that is taken away at random at the most, so that not all products are read at the same time.
+pub const FRESH_JITTER: f64 = 0.1;
+/// How long after that it is still shown at once, while it is read again.
+pub const STALE_FOR: Duration = Duration::from_secs(60);
+/// How long it is shown when it cannot be read.
+pub const STALE_IF_ERROR_FOR: Duration = Duration::from_secs(3_600);
+/// How long it is known that something is not sold.
+pub const ABSENT_FOR: Duration = Duration::from_secs(5);
 /// How often old idempotency keys are looked for.
 pub const FORGET_EVERY: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use mamparo_aggregate::{Aggregate, events};
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::Prices;
 use crate::limits::{CUSTOMER_BYTES_MAX, LINES_MAX, QUANTITY_MAX, TOTAL_MAX};
 
 /// An order as it is asked for.
@@ -136,11 +136,11 @@ impl Aggregate for Orders {
     }
 }
 
-/// The order at today's prices.
+/// The order at these prices, which it keeps.
 ///
 /// # Errors
 /// [`Nonsense`] names the first thing that is wrong with it.
-pub(crate) fn priced(wanted: Wanted, catalogue: &Catalogue, currency: &str) -> Result<Placed, Nonsense> {
+pub(crate) fn priced(wanted: Wanted, prices: &Prices, currency: &str) -> Result<Placed, Nonsense> {
     let Wanted { customer, lines: wanted } = wanted;
     if !is_customer(&customer) {
         return Err(Nonsense::Customer);
@@ -151,13 +151,13 @@ pub(crate) fn priced(wanted: Wanted, catalogue: &Catalogue, currency: &str) -> R
     let mut lines = Vec::with_capacity(wanted.len());
     let mut total: i64 = 0;
     for WantedLine { sku, quantity } in wanted {
-        let Some(product) = catalogue.get(&sku) else { return Err(Nonsense::UnknownSku { sku }) };
+        let Some(&price) = prices.get(&sku) else { return Err(Nonsense::UnknownSku { sku }) };
         if !(1..=QUANTITY_MAX).contains(&quantity) {
             return Err(Nonsense::Quantity { sku, quantity });
         }
-        let sum = product.price.checked_mul(quantity).and_then(|cost| total.checked_add(cost));
+        let sum = price.checked_mul(quantity).and_then(|cost| total.checked_add(cost));
         total = sum.filter(|sum| *sum <= TOTAL_MAX).ok_or(Nonsense::Total)?;
-        lines.push(Line { sku, quantity, price: product.price });
+        lines.push(Line { sku, quantity, price });
     }
     Ok(Placed { customer, lines, total, currency: currency.to_owned() })
 }
@@ -172,11 +172,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalogue::Product;
 
-    fn catalogue() -> Catalogue {
-        let product = |sku: &str, price| Product { sku: sku.into(), name: sku.into(), price };
-        Catalogue::new([product("mate", 250), product("gold", i64::MAX / 2)])
+    fn prices() -> Prices {
+        [("mate".to_owned(), 250), ("gold".to_owned(), i64::MAX / 2)].into()
     }
 
     fn wanted(customer: &str, lines: &[(&str, i64)]) -> Wanted {
@@ -201,13 +199,13 @@ mod tests {
             (wanted("ana", &[("gold", 1)]), Nonsense::Total),
             (wanted("ana", &[("gold", 1_000_000)]), Nonsense::Total),
         ] {
-            assert_eq!(priced(wanted, &catalogue(), "ARS"), Err(nonsense));
+            assert_eq!(priced(wanted, &prices(), "ARS"), Err(nonsense));
         }
     }
 
     #[test]
     fn an_order_ends_once() {
-        let placed = priced(wanted("ana", &[("mate", 2)]), &catalogue(), "ARS").unwrap();
+        let placed = priced(wanted("ana", &[("mate", 2)]), &prices(), "ARS").unwrap();
         let (place, confirm, cancel) =
             (OrderCommand::Place(placed), OrderCommand::Confirm, OrderCommand::Cancel("no".into()));
         for (standing, command, events) in [
@@ -230,7 +228,7 @@ mod tests {
         #[test]
         fn the_total_is_the_sum_of_its_lines(quantities in prop::collection::vec(1..=QUANTITY_MAX, 1..=LINES_MAX)) {
             let lines: Vec<(&str, i64)> = quantities.iter().map(|quantity| ("mate", *quantity)).collect();
-            let placed = priced(wanted("ana", &lines), &catalogue(), "ARS").unwrap();
+            let placed = priced(wanted("ana", &lines), &prices(), "ARS").unwrap();
             prop_assert_eq!(placed.total, 250 * quantities.iter().sum::<i64>());
         }
     }

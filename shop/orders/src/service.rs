@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mamparo_aggregate::Repository;
 use mamparo_broker::{Missing, Queue};
+use mamparo_cache::{CacheMetrics, InvalidOptions};
 use mamparo_consumer::{Consumer, Statuses};
 use mamparo_context::{Ids, Random};
 use mamparo_ledger::{Ledger, OpenError, ReadError, Tx};
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::api::{self, Face};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{self, Catalogue};
 use crate::limits::{DEADLINE, FORGET_EVERY, LEASE, TELL_BATCH};
 use crate::order::Orders;
 use crate::place_order::{self, REPLIES};
@@ -53,6 +54,9 @@ pub enum RunError {
     /// Its ledger cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Its caches cannot be built.
+    #[error(transparent)]
+    Cache(#[from] InvalidOptions),
     /// The saga makes no sense with these options.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -65,6 +69,15 @@ pub enum RunError {
     /// The broker cannot do what the service needs.
     #[error(transparent)]
     Broker(#[from] Missing),
+}
+
+impl From<catalogue::OpenError> for RunError {
+    fn from(error: catalogue::OpenError) -> Self {
+        match error {
+            catalogue::OpenError::Read(error) => Self::Read(error),
+            catalogue::OpenError::Cache(error) => Self::Cache(error),
+        }
+    }
 }
 
 impl From<OpenSagasError> for RunError {
@@ -107,7 +120,7 @@ impl Service {
         let ledger = mamparo_ledger_sqlite::Options::new(data.join("orders.db")).open()?;
         ledger.migrate(mamparo_shop_http::MIGRATIONS).await?;
         ledger.migrate(schema::MIGRATIONS).await?;
-        let catalogue = Arc::new(Catalogue::read(&ledger).await?);
+        let catalogue = Catalogue::open(ledger.clone()).await?;
         // An order has three events at most: a snapshot would spare nothing.
         let no_snapshots = mamparo_aggregate::Options { snapshot_every: 0, ..Default::default() };
         let orders: Repository<Orders> = Repository::open(ledger.clone(), no_snapshots).await?;
@@ -163,6 +176,12 @@ impl Service {
     /// How its relay stands, for the admin face.
     pub fn relay(&self) -> watch::Receiver<Status> {
         self.relay.status()
+    }
+
+    /// Shows what its caches have done among other metrics, for the admin face.
+    pub fn caches(&self) -> impl FnOnce(&mut CacheMetrics) + Send + use<> {
+        let catalogue = self.face.catalogue.clone();
+        move |metrics| catalogue.watch(metrics)
     }
 
     /// Runs until `shutdown` ends: then it takes no more requests and messages, finishes those it has within 5 s,

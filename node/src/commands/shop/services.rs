@@ -111,6 +111,7 @@ pub(super) async fn orders(frame: Frame) -> Outcome {
         projections: service.projections(),
         sagas: Some(service.sagas().clone()),
         stacks: Vec::new(),
+        caches: Some(Box::new(service.caches())),
     };
     let _admin = serve(face(name, watched).sagas(Arc::new(sagas)), &data)?;
     service.run(stopped(&mut stop)).await;

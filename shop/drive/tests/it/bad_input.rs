@@ -48,13 +48,19 @@ async fn every_bad_request_has_its_problem() {
         ("/wallets/ana/deposits", r#"{"amount":1000000000000000}"#, 422, "amount-out-of-range"),
         ("/wallets/ana/deposits", r#"{"money":1}"#, 422, "wrong-shape"),
         ("/wallets/a%20b/deposits", r#"{"amount":1}"#, 422, "customer-malformed"),
+        ("/products/mate/price", r#"{"amount":0}"#, 422, "amount-out-of-range"),
+        ("/products/mate/price", r#"{"amount":-5}"#, 422, "amount-out-of-range"),
+        ("/products/mate/price", r#"{"amount":9000000000000000000}"#, 422, "amount-out-of-range"),
+        ("/products/mate/price", r#"{"price":1}"#, 422, "wrong-shape"),
+        ("/products/matte/price", r#"{"amount":1}"#, 404, "unknown-sku"),
         ("/stock/mate/deliveries", r#"{"quantity":0}"#, 422, "quantity-out-of-range"),
         ("/stock/mate/deliveries", r#"{"quantity":-1}"#, 422, "quantity-out-of-range"),
         ("/stock/matte/deliveries", r#"{"quantity":1}"#, 404, "unknown-sku"),
     ];
     let orders = orders.iter().map(|(body, status, code)| ("/orders", body.as_str(), *status, *code));
     for (path, body, status, code) in orders.chain(others) {
-        let answer = world.ask(Method::POST, path, Some("k"), body).await;
+        let method = if path.ends_with("/price") { Method::PUT } else { Method::POST };
+        let answer = world.ask(method, path, Some("k"), body).await;
         let problem: Value = answer.json().unwrap_or_default();
         let shown = &body[..body.len().min(60)];
         assert_eq!(

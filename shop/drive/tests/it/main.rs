@@ -5,6 +5,7 @@
 mod bad_input;
 mod keys;
 mod outcomes;
+mod prices;
 mod provider;
 mod routes;
 mod world;

@@ -120,7 +120,7 @@ impl World {
             Some(key) => Context::root().with_idempotency_key(key.parse().unwrap()),
             None => Context::root(),
         };
-        let body = (method == Method::POST).then(|| body.to_owned().into());
+        let body = has_body(&method).then(|| body.to_owned().into());
         self.client.call(&cx, method, path, body, LONG).await.unwrap()
     }
 
@@ -160,6 +160,10 @@ impl World {
     }
 }
 
+fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT].contains(method)
+}
+
 async fn hub(data: &Path) -> Arc<dyn Queue> {
     let ledger = mamparo_ledger_sqlite::Options::new(data.join("hub.db")).open().unwrap();
     let topics = ["orders.replies", "payments.commands", "inventory.commands"]
@@ -180,7 +184,7 @@ async fn forward(State([orders, payments, inventory]): State<[Client; 3]>, reque
         Err(problem) => return problem.into_response(),
     };
     let body = to_bytes(body, 32 * 1024 * 1024).await.unwrap();
-    let body = (parts.method == Method::POST).then_some(body);
+    let body = has_body(&parts.method).then_some(body);
     match to.call(&cx, parts.method, path, body, LONG).await {
         Ok(Answer { status, headers, body }) => (status, headers, body).into_response(),
         Err(error) => Problem::unavailable("away", error.to_string(), Duration::from_secs(1)).into_response(),

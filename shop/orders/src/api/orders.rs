@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Face;
+use super::products::unreadable;
 use crate::catalogue::{CURRENCY, money};
 use crate::limits::{PAGE, PAGE_MAX, READ_YOUR_WRITE_WITHIN, WAIT_MAX};
 use crate::order::{Nonsense, OrderCommand, Wanted, priced};
@@ -36,7 +37,8 @@ impl From<Nonsense> for Problem {
 /// Places an order: the key with its answer, the event and the start of the saga are one transaction.
 pub(crate) async fn place(State(face): State<Face>, command: Command) -> Result<Stored, Problem> {
     let (wanted, request) = command.parse::<Wanted>()?;
-    let placed = priced(wanted, &face.catalogue, CURRENCY)?;
+    let prices = face.catalogue.prices(&command.cx, &wanted.lines).await.map_err(unreadable)?;
+    let placed = priced(wanted, &prices, CURRENCY)?;
     let id = face.ids.next().to_string();
     let saga: SagaId = id.parse().map_err(|error| Problem::from(Error::app(error)))?;
     let trace = command.cx.trace().trace_id();

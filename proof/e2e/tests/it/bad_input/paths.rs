@@ -22,7 +22,6 @@ fn methods_and_paths_lead_where_the_routes_say_and_nowhere_else() {
         ("OPTIONS", "/orders", "GET,HEAD,POST"),
         ("PUT", "/orders", "GET,HEAD,POST"),
         ("DELETE", "/orders/some", "GET,HEAD"),
-        ("POST", "/products", "GET,HEAD"),
         ("PATCH", "/wallets/ana", "GET,HEAD"),
         ("GET", "/wallets/ana/deposits", "POST"),
         ("BREW", "/stock/mate", "GET,HEAD"),
@@ -31,6 +30,15 @@ fn methods_and_paths_lead_where_the_routes_say_and_nowhere_else() {
         answer.is_problem(405, "unknown-method");
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
     }
+    // Only whoever runs the shop changes prices: the gateway does not ask the service.
+    for (method, path) in
+        [("POST", "/products"), ("PUT", "/products/mate/price"), ("PUT", "/products//mate/./price")]
+    {
+        let answer = ask(&shop, written(method, path, &[("idempotency-key", "p")], r#"{"amount":1}"#));
+        answer.is_problem(405, "method-not-allowed");
+    }
+    let mate = ask(&shop, written("GET", "/products/mate", &[], "")).json();
+    assert_eq!(mate["price"]["amount"], 1_250_000);
     for method in ["TRACE", "CONNECT"] {
         ask(&shop, written(method, "/orders", &[], "")).is_problem(501, "method-refused");
     }
