@@ -77,6 +77,7 @@ pub(crate) async fn run(config: Config, data: &Path, addresses: &Addresses) -> O
 
 fn gateway(config: &Config, addresses: &Addresses, metrics: &Metrics) -> Result<Proxy, Failure> {
     let routing = routing(config, addresses)?;
+    metrics.watch_policies(routing.policies());
     let listeners = vec![
         Listener { socket: bind("listeners.gateway", config.listeners.gateway)?, door: Door::Edge },
         Listener { socket: bind("listeners.mesh", config.listeners.mesh)?, door: Door::Mesh },

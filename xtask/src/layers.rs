@@ -26,8 +26,8 @@ const TABLE: &[Row] = &[
     Row { room: "events/*", sees: &["base/*", "events/*"], never: &[] },
     Row { room: "data/*", sees: &["base/*", "data/*"], never: &[] },
     Row { room: "trust/*", sees: &["base/*", "trust/*"], never: &[] },
-    // one file, one schema: it builds nothing of what it describes
-    Row { room: "control/config", sees: &["base/*"], never: &[] },
+    // one file, one schema: it builds nothing of what it describes; policies are described in their own words
+    Row { room: "control/config", sees: &["base/*", "calls/policy"], never: &[] },
     // shows and moves what a process with a ledger keeps
     Row { room: "control/admin", sees: &["base/*", "events/*"], never: &[] },
     // how the shop's services speak HTTP, to their callers and to each other
@@ -123,6 +123,8 @@ mod tests {
             ("calls/cache", Kind::Normal, "events/cache-journal", false),
             ("trust/token", Kind::Normal, "data/state", false),
             ("control/config", Kind::Normal, "events/ledger", false),
+            ("control/config", Kind::Normal, "calls/policy", true),
+            ("control/config", Kind::Normal, "calls/proxy", false),
             ("control/admin", Kind::Normal, "events/ledger", true),
             ("control/admin", Kind::Normal, "control/config", false),
             ("shop/orders", Kind::Normal, "calls/policy", true),

@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use builder::{ClientBuilder, ServerBuilder};
-pub use config::{ClientConfig, InvalidStack, ServerConfig};
+pub use config::{AdmissionConfig, ClientConfig, InvalidStack, ServerConfig};
 pub use counts::StackCounted;
 use counts::StackCounts;
 pub use error::{CallError, Cause};

@@ -1,12 +1,14 @@
 //! Third stop: may it go now. Every request gets a deadline, which a client may shorten, a place in a trace, and
 //! a bound for its body.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mamparo_context::{Random, SpanId, TraceContext, TraceId, http as context};
+use mamparo_context::{Context, Deadline, Random, SpanId, TraceContext, TraceId, http as context};
+use mamparo_policy::stack::{Stack, StackPermit};
 
 use crate::limits::{Limits, after};
 use crate::problem::Problem;
@@ -41,6 +43,17 @@ pub(crate) fn deadline(
 pub(crate) fn write_remaining(headers: &mut HeaderMap, deadline: Instant, now: Instant) {
     let left = deadline.saturating_duration_since(now).as_millis().max(1);
     headers.insert(TIMEOUT, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));
+}
+
+/// Passes the policies of the route, and waits in their lines where it must.
+pub(crate) async fn enter(
+    policies: &Arc<Stack>,
+    trace: &TraceContext,
+    deadline: Instant,
+) -> Result<StackPermit, Problem> {
+    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
+    // Boxed: routes without policies do not carry it.
+    Box::pin(policies.enter(&cx)).await.map_err(Problem::Refused)
 }
 
 /// The trace that the request brought, if it brought one.

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
+use mamparo_context::Fault;
+use mamparo_policy::{Outcome, Policy};
+
 use crate::accept::Refusal;
 
 /// Everything that the proxy answers by itself when it cannot pass on what was asked.
@@ -60,6 +63,17 @@ pub(crate) enum Problem {
     Deadline,
     #[error("too many connections")]
     TooManyConnections,
+    #[error("not at the moment: {}", refused(*.0))]
+    Refused(mamparo_policy::Refusal),
+}
+
+/// Little, as to every client.
+const fn refused(refusal: mamparo_policy::Refusal) -> &'static str {
+    match refusal.policy {
+        Policy::RateLimit => "too many requests",
+        Policy::Breaker => "the service is not asked for a while",
+        _ => "there is too much to do",
+    }
 }
 
 impl Problem {
@@ -90,6 +104,11 @@ impl Problem {
             Self::UpstreamTimeout => "service-timeout",
             Self::Deadline => "deadline-passed",
             Self::TooManyConnections => "too-many-connections",
+            Self::Refused(refusal) => match refusal.policy {
+                Policy::RateLimit => "rate-limited",
+                Policy::Breaker => "breaker-open",
+                _ => "overloaded",
+            },
         }
     }
 
@@ -109,6 +128,10 @@ impl Problem {
             Self::Unreachable | Self::NoEndpoint | Self::BrokenOff | Self::TooManyConnections => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Refused(refusal) => match refusal.policy {
+                Policy::RateLimit => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout | Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -119,6 +142,21 @@ impl Problem {
         match self {
             Self::Unreachable | Self::NoEndpoint | Self::BrokenOff | Self::TooManyConnections => {
                 Some(Duration::from_secs(1))
+            }
+            Self::Refused(refusal) => match refusal.retry_after {
+                Some(after) => Some(after),
+                None => Some(Duration::from_secs(1)),
+            },
+            _ => None,
+        }
+    }
+
+    /// What it says about the service; nothing where it is about the client.
+    pub(crate) fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Unreachable | Self::NoEndpoint => Some(Outcome::Failure(Fault::upstream())),
+            Self::BrokenOff | Self::BadAnswer | Self::UpstreamTimeout | Self::Deadline => {
+                Some(Outcome::Failure(Fault::upstream().indeterminate()))
             }
             _ => None,
         }
@@ -181,7 +219,7 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(after) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
+            headers.insert(header::RETRY_AFTER, mamparo_policy::http::seconds(after));
         }
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow);

@@ -8,10 +8,12 @@ mod routing;
 mod table;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use mamparo_policy::stack::Stack;
 
 pub(crate) use find::find;
 pub use host::{Host, InvalidHost};
@@ -64,7 +66,7 @@ pub struct Answer {
 }
 
 /// How long a request to a service may take, and how large it may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The whole request, answer included. A client may ask for less (`mamparo-timeout-ms`), never for more.
     pub request_timeout: Duration,
@@ -78,6 +80,9 @@ pub struct Settings {
     pub repeat_safe: bool,
     /// Body of a request, in bytes, where it is not what [`Limits`](crate::Limits) say.
     pub body_bytes: Option<u64>,
+    /// What a request must pass before it goes to the service, and what it is a sample for until the last of its
+    /// answer.
+    pub policies: Option<Arc<Stack>>,
 }
 
 impl Default for Settings {
@@ -88,6 +93,7 @@ impl Default for Settings {
             connect_retry_window: Duration::from_secs(1),
             repeat_safe: true,
             body_bytes: None,
+            policies: None,
         }
     }
 }

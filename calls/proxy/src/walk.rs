@@ -47,10 +47,24 @@ pub(crate) async fn walk(peer: Rc<Peer>, request: Request<Incoming>) -> Response
         Ok(Onward::Own(answer)) => return respond::own(ticket, answer),
         Err(Turned { problem, allow }) => return respond::problem(ticket, problem, allow),
     };
+    if let Some(policies) = &errand.settings.policies {
+        match admit::enter(policies, &ticket.trace, errand.deadline).await {
+            Ok(permit) => ticket.holds(permit),
+            Err(problem) => return respond::problem(ticket, problem, None),
+        }
+    }
     let deadline = errand.deadline;
     match errand.send(request).await {
-        Ok((answer, lease)) => respond::service(ticket, answer, lease, deadline),
-        Err(problem) => respond::problem(ticket, problem, None),
+        Ok((answer, lease)) => {
+            ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
+            respond::service(ticket, answer, lease, deadline)
+        }
+        Err(problem) => {
+            if let Some(outcome) = problem.outcome() {
+                ticket.came_to(|_| outcome);
+            }
+            respond::problem(ticket, problem, None)
+        }
     }
 }
 

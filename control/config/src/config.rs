@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mamparo_policy::stack::AdmissionConfig;
 use serde::Serialize;
 
 /// A configuration that holds together.
@@ -140,6 +141,8 @@ pub struct Route {
     pub answer_timeout: Duration,
     /// Largest body of a request, in bytes; `None` for the one of the gateway.
     pub body: Option<u64>,
+    /// What a request must pass before it goes to the service.
+    pub policies: Option<AdmissionConfig>,
 }
 
 /// Which requests a route takes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mamparo_policy::stack::AdmissionConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -148,6 +149,8 @@ pub(crate) struct Route {
     pub(crate) answer_timeout: Option<Span>,
     /// Largest body of a request. Default: the one of `gateway.limits.body`.
     pub(crate) body: Option<Size>,
+    /// What a request must pass before it goes to the service. Default: nothing.
+    pub(crate) policies: Option<AdmissionConfig>,
 }
 
 /// Which requests a route takes. All that is named must match.

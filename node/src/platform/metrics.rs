@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use mamparo_broker::Queue;
 use mamparo_hub::Hub;
 use mamparo_ledger::Ledger;
+use mamparo_policy::stack::Stack;
 use mamparo_telemetry::{Counter, EncodeLabelSet, Family, Gauge, Registry, metrics as names};
 
 use crate::process_metrics::{LedgerMetrics, Own, encoded, number};
@@ -41,6 +42,14 @@ impl Metrics {
         let own = Own::register(&mut registry);
         let admin_requests = names::ADMIN_REQUESTS.register(&mut registry);
         Self { proxy, registry: Mutex::new(registry), own, admin_requests, hub: OnceLock::new() }
+    }
+
+    /// Shows what the policies of routes do, too.
+    pub(crate) fn watch_policies(&self, stacks: Vec<Arc<Stack>>) {
+        if !stacks.is_empty() {
+            let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            mamparo_policy::metrics::register(&mut registry, move || stacks.clone());
+        }
     }
 
     /// Shows how `hub` and its ledger stand, too.

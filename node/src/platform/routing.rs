@@ -1,9 +1,11 @@
 //! From the routes of the configuration to those of the proxy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use mamparo_config::{Config, Route, RouteMatch};
+use mamparo_policy::stack::{AdmissionConfig, Stack};
 use mamparo_proxy::{Access, Host, Path, Routing, Settings, Target, Upstream};
 
 use crate::failure::Failure;
@@ -41,12 +43,18 @@ fn route(route: &Route) -> Result<mamparo_proxy::Route, Failure> {
         access: Access::Public,
         target: Target::Service { name: route.service.clone(), strip_prefix: false },
         settings: Settings {
+            policies: route.policies.clone().map(|policies| stack(&name(matches), policies)).transpose()?,
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
             ..Settings::default()
         },
     })
+}
+
+/// The policies of a route; their metrics bear its name.
+fn stack(route: &str, policies: AdmissionConfig) -> Result<Arc<Stack>, Failure> {
+    Stack::client(route).config(policies.into()).build().map(Arc::new).map_err(unusable)
 }
 
 /// What a route is called in logs and metrics: what it matches.

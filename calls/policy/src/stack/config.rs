@@ -97,6 +97,28 @@ impl ServerConfig {
     }
 }
 
+/// The admission policies alone, for whoever makes calls in a way of their own, such as a gateway: there are no
+/// timeouts, repeats and faults among them. What is left out is not there; the order is always the same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionConfig {
+    /// How many requests in a time.
+    pub rate_limit: Option<RateLimitConfig>,
+    /// How many requests at the same time.
+    pub bulkhead: Option<BulkheadConfig>,
+    /// How many requests at the same time, as their latency teaches.
+    pub adaptive: Option<AdaptiveConfig>,
+    /// When nothing is let through for a while.
+    pub breaker: Option<BreakerConfig>,
+}
+
+impl From<AdmissionConfig> for ClientConfig {
+    fn from(config: AdmissionConfig) -> Self {
+        let AdmissionConfig { rate_limit, bulkhead, adaptive, breaker } = config;
+        Self { rate_limit, bulkhead, adaptive, breaker, ..Self::default() }
+    }
+}
+
 /// Why a stack cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStack {

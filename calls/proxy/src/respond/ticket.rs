@@ -8,6 +8,9 @@ use http::header::HeaderValue;
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mamparo_context::{Clock, SpanId, TraceContext};
+use mamparo_policy::Outcome;
+use mamparo_policy::http::ClassifyHttp;
+use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
 use crate::accept::Peer;
@@ -49,6 +52,14 @@ pub(crate) struct Ticket {
     code: &'static str,
     sent: u64,
     complete: bool,
+    /// Of a route with policies: they are told what the request came to when its answer has ended.
+    held: Option<Box<Held>>,
+}
+
+/// The permit of a request, and what it came to as far as anybody knows.
+struct Held {
+    permit: StackPermit,
+    outcome: Option<Outcome>,
 }
 
 impl Ticket {
@@ -75,6 +86,18 @@ impl Ticket {
             code: "",
             sent: 0,
             complete: false,
+            held: None,
+        }
+    }
+
+    pub(crate) fn holds(&mut self, permit: StackPermit) {
+        self.held = Some(Box::new(Held { permit, outcome: None }));
+    }
+
+    /// What the request came to at its service; asked for only where policies want to know.
+    pub(crate) fn came_to(&mut self, outcome: impl FnOnce(&ClassifyHttp) -> Outcome) {
+        if let Some(held) = &mut self.held {
+            held.outcome = Some(outcome(&ClassifyHttp::default()));
         }
     }
 
@@ -172,6 +195,12 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        // Without an outcome, such as where the client's own body broke off, it is a sample for nobody.
+        if let Some(held) = self.held.take()
+            && let Some(outcome) = held.outcome
+        {
+            held.permit.record(&outcome);
+        }
         let worker = &self.peer.worker;
         let now = worker.clock.now();
         let took = now.saturating_duration_since(self.started);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
+use mamparo_policy::stack::Stack;
 
 use super::table::{Clash, Entry, Found, Table};
 use super::{Path, Route, Settings, Target, Upstream, path};
@@ -138,6 +139,11 @@ impl Routing {
 
     pub(crate) fn find(&self, host: &str, path: &str, method: &Method) -> Found {
         self.table.find(host, path, method)
+    }
+
+    /// The policies of its routes, to look at.
+    pub fn policies(&self) -> Vec<Arc<Stack>> {
+        self.routes.iter().filter_map(|checked| checked.route.settings.policies.clone()).collect()
     }
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {

@@ -10,5 +10,6 @@ mod framing;
 mod headers;
 mod limits;
 mod log;
+mod policies;
 mod rig;
 mod services;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mamparo_policy::stack::{ClientConfig, InvalidStack};
+
 use super::Checker;
 use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, Service};
 use crate::file;
@@ -69,12 +71,20 @@ impl Checker<'_> {
             self.route_at(index, &["match", "host"], format!("`{host}` is not a host"), Some(help));
         }
         let path = self.path(index, &raw.matches.path);
+        if let Some(policies) = &raw.policies
+            && let Err(InvalidStack::Policy(wrong)) = ClientConfig::from(policies.clone()).check()
+        {
+            let policy = wrong.policy.as_str().replace('-', "_");
+            let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
+            self.route_at(index, &keys, wrong.problem, None);
+        }
         Route {
             matches: RouteMatch { host, path, exact: raw.matches.exact, methods },
             service: raw.service,
             timeout,
             answer_timeout,
             body: raw.body.map(|size| size.0),
+            policies: raw.policies,
         }
     }
 

@@ -165,3 +165,29 @@ fn text_that_is_not_yaml_and_text_without_end_are_refused() {
     let deep = format!("version: {}1{}", "[".repeat(5_000), "]".repeat(5_000));
     assert_eq!(check(&deep, "f").unwrap_err().len(), 1);
 }
+
+#[test]
+fn policies_of_a_route_are_checked_with_their_place() {
+    let file = |policies: &str| {
+        format!(
+            "version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}}}\ngateway:\n  routes:\n  - match: {{path: /}}\n    service: a\n    public: true\n    policies:\n      {policies}\n"
+        )
+    };
+    expect(
+        &file("braker: {}"),
+        &["9:7: gateway.routes[0].policies.braker: unknown key `braker`; did you mean `breaker`?"],
+    );
+    expect(
+        &file("breaker: {minimum_calls: 500}"),
+        &["9:32: gateway.routes[0].policies.breaker.minimum_calls: at most as many as are in the window"],
+    );
+    expect(
+        &file("bulkhead: {calls: 8, wait: 5}"),
+        &[
+            "9:34: gateway.routes[0].policies.bulkhead.wait: expected a duration, found a number; a duration has a unit: 5ms or 5s",
+        ],
+    );
+    let sound = file("rate_limit: {rate: 100, per: 1s, burst: 20}");
+    let config = mamparo_config::check(&sound, "f").expect("it is sound");
+    assert!(config.gateway.routes[0].policies.as_ref().is_some_and(|policies| policies.rate_limit.is_some()));
+}
