@@ -7,7 +7,7 @@ use mamparo_context::Moment;
 
 use super::config::{BreakerConfig, WindowConfig};
 use super::window::{Sample, Window};
-use crate::draw::Draw;
+use crate::draw::{Draw, scaled};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::{Health, Outcome, Policy, Reason, Refusal};
 
@@ -280,7 +280,7 @@ impl Core {
         let exponent = i32::try_from(self.opened).unwrap_or(i32::MAX);
         let seconds = config.initial.as_secs_f64() * config.factor.powi(exponent);
         let length = Duration::try_from_secs_f64(seconds).unwrap_or(config.max).min(config.max);
-        let length = length.mul_f64(1.0 - config.jitter * self.draw.unit());
+        let length = scaled(length, 1.0 - config.jitter * self.draw.unit());
         let asked = asked.unwrap_or_default().min(RETRY_AFTER_MAX);
         self.opened = self.opened.saturating_add(1);
         self.change(State::Open { until: now + length.max(asked) });

@@ -77,7 +77,8 @@ impl Budget {
         if self.config.floor_per_second <= 0.0 {
             return false;
         }
-        let each = Duration::from_secs_f64(1.0 / self.config.floor_per_second);
+        // A floor can be so low that the next time lies beyond all time.
+        let each = Duration::try_from_secs_f64(1.0 / self.config.floor_per_second).unwrap_or(Duration::MAX);
         let each = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
         let take = |used: u64| (used <= now.as_nanos()).then(|| now.as_nanos().saturating_add(each));
         self.floor.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
