@@ -504,3 +504,88 @@ fn what_an_earlier_attempt_may_have_done_is_not_forgotten() {
         assert_eq!((error.indeterminate, error.fault().indeterminate), (indeterminate, indeterminate));
     }
 }
+
+/// Notes how many calls are under way in a bulkhead when it is dropped, and panics if it is told to.
+struct Looks {
+    stack: Arc<Stack>,
+    seen: Arc<AtomicUsize>,
+    panics: bool,
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let under_way = self.stack.bulkhead().unwrap().under_way();
+        self.seen.store(under_way as usize, Ordering::SeqCst);
+        assert!(!self.panics, "it panics while it is dropped");
+    }
+}
+
+#[test]
+fn an_attempt_is_dropped_before_its_place_is_given_away_even_if_that_panics() {
+    let (clock, _) = Clock::manual();
+    let stack = Arc::new(Stack::client("a").clock(clock).bulkhead(BulkheadConfig::of(1)).build().unwrap());
+    for panics in [false, true] {
+        let seen = Arc::new(AtomicUsize::new(9));
+        let mut call = Box::pin(stack.call(&Context::root(), |_| {
+            let looks = Looks { stack: Arc::clone(&stack), seen: Arc::clone(&seen), panics };
+            async move {
+                let _looks = looks;
+                pending::<Answer>().await
+            }
+        }));
+        assert!(poll(&mut call.as_mut()).is_pending());
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(call)));
+        assert_eq!((dropped.is_err(), seen.load(Ordering::SeqCst)), (panics, 1));
+        assert_eq!(stack.bulkhead().unwrap().under_way(), 0);
+    }
+}
+
+#[test]
+fn a_panic_at_any_step_leaks_nothing() {
+    let (clock, _) = Clock::manual();
+    let stack = Stack::client("a").clock(clock).bulkhead(BulkheadConfig::of(4)).breaker(breaker()).build();
+    let stack = stack.unwrap();
+    let panicking = |begins: bool, classifies: bool| {
+        let mut call = Box::pin(stack.call_with(
+            &Context::root(),
+            move |_: &Answer| if classifies { panic!("it cannot say") } else { Outcome::Success },
+            move |_| {
+                assert!(!begins, "it does not even begin");
+                async move { if classifies { Answer::Ok("x") } else { panic!("it breaks") } }
+            },
+        ));
+        // The second time against its contract: it takes no second place.
+        for _ in 0..2 {
+            let mut polled = std::panic::AssertUnwindSafe(&mut call);
+            _ = std::panic::catch_unwind(move || poll(&mut polled.as_mut()).is_pending());
+        }
+        drop(call);
+        assert_eq!(stack.bulkhead().unwrap().under_way(), 0, "{begins} {classifies}");
+    };
+    panicking(true, false);
+    panicking(false, false);
+    panicking(false, true);
+    assert_eq!(stack.breaker().unwrap().counts().read().cancelled, 3);
+}
+
+#[test]
+fn who_leaves_the_line_gives_back_what_was_taken_before_it() {
+    let (clock, manual) = Clock::manual();
+    let stack = Stack::client("a")
+        .clock(clock.clone())
+        .rate_limit(RateLimitConfig { burst: Some(2), ..RateLimitConfig::new(1, Duration::from_secs(60)) })
+        .bulkhead(BulkheadConfig::of(1))
+        .build()
+        .unwrap();
+    let dropped = Arc::default();
+    {
+        let mut busy = pin!(stack.call(&Context::root(), |_| hangs(&dropped)));
+        assert!(poll(&mut busy).is_pending());
+        for _ in 0..5 {
+            let mut waits = pin!(stack.call(&Context::root(), |_| async { Answer::Ok("x") }));
+            assert!(poll(&mut waits).is_pending(), "it waits in the line of the bulkhead");
+        }
+    }
+    let (answer, _) = finish(stack.call(&Context::root(), |_| async { Answer::Ok("x") }), &clock, &manual);
+    assert_eq!(answer, Ok("x"), "a token is left");
+}
