@@ -57,10 +57,19 @@ impl Budget {
     /// A call has succeeded, at once or after `withdrawn` was spent on it.
     #[inline]
     pub fn deposit(&self, withdrawn: Option<Withdrawal>) {
-        let gain = match withdrawn {
+        self.fill(match withdrawn {
             Some(withdrawal) => withdrawal.tokens.max(self.config.success_gain),
             None => self.config.success_gain,
-        };
+        });
+    }
+
+    /// What was paid for with `withdrawn` was never made.
+    pub(crate) fn put_back(&self, withdrawn: Withdrawal) {
+        self.fill(withdrawn.tokens);
+    }
+
+    #[inline]
+    fn fill(&self, gain: u32) {
         let most = u64::from(self.config.tokens);
         let mut held = self.tokens.load(Ordering::Relaxed);
         while held < most {

@@ -81,7 +81,7 @@ pub enum Jitter {
 pub struct BudgetConfig {
     /// Tokens that it holds at most, and to begin with.
     pub tokens: u32,
-    /// Tokens that asking again costs after a failure. A call that then succeeds brings them back.
+    /// Tokens that asking again costs after a failure. A call that then succeeds brings back those of its last repeat.
     pub failure_cost: u32,
     /// Tokens that asking again costs after an answer that asked for less.
     pub busy_cost: u32,

@@ -100,6 +100,16 @@ impl<F: Future> Attempt<F> {
         }
     }
 
+    /// Whether it waits for its turn in the line of a policy.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.state, State::Wait(_))
+    }
+
+    /// When it was made, if it is under way.
+    pub(super) fn made(&self) -> Option<Moment> {
+        matches!(self.state, State::Run).then_some(self.started)
+    }
+
     /// It is dropped before it has ended.
     pub(super) fn abandon(self: Pin<&mut Self>, stack: &Stack) {
         let mut this = self.project();

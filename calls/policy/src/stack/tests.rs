@@ -1,6 +1,8 @@
 //! Calls through whole stacks, under a clock that is moved by hand.
 #![cfg(not(feature = "shuttle"))]
 
+mod hedges;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::pending;
@@ -219,56 +221,6 @@ fn a_refusal_that_says_until_when_is_waited_for_and_costs_no_budget() {
         finish(stack.call(&Context::root(), |_| async { Answer::Ok("up") }), &clock, &manual);
     let full = Refusal::new(Policy::Bulkhead, Reason::QueueFull);
     assert_eq!((answer, took), (Err(Cause::Refused(full).given_up(None)), 0));
-}
-
-#[test]
-fn a_hedge_answers_for_a_slow_attempt_which_is_dropped_and_is_no_sample() {
-    let (clock, manual) = Clock::manual();
-    let hedge = HedgeConfig { initial: millis(20), repeat: Repeat::Idempotent, ..HedgeConfig::default() };
-    let stack = Stack::client("a").clock(clock.clone()).hedge(hedge).breaker(breaker()).build().unwrap();
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let call = stack.call(&Context::root(), |cx| {
-        let slow = hangs(&dropped);
-        let first = cx.attempt().number() == 1;
-        async move {
-            if first {
-                slow.await
-            } else {
-                drop(slow);
-                Ok("second")
-            }
-        }
-    });
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 20));
-    let counted = stack.counted();
-    assert_eq!((counted.repeats, counted.hedges_won), (1, 1));
-    let counted = stack.breaker().unwrap().counts().read();
-    assert_eq!((counted.admitted, counted.cancelled), (2, 1));
-    assert_eq!(stack.hedge().unwrap().budget().tokens(), 500);
-}
-
-#[test]
-fn a_hedge_begins_at_once_when_the_only_attempt_has_failed_and_its_failure_waits_for_the_others() {
-    let (clock, manual) = Clock::manual();
-    let hedge = HedgeConfig { initial: millis(20), repeat: Repeat::Idempotent, ..HedgeConfig::default() };
-    let stack = Stack::client("a").clock(clock.clone()).hedge(hedge).build().unwrap();
-    let mut script = Script::new(&clock, [Err(DOWN), Ok("second")]);
-    let call = stack.call(&Context::root(), |cx| script.next(&cx));
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 0));
-
-    // The first fails while the second is under way: the second one answers.
-    let own = clock.clone();
-    let call = stack.call(&Context::root(), move |cx| {
-        let (own, number) = (own.clone(), cx.attempt().number());
-        async move {
-            let after = if number == 1 { 30 } else { 40 };
-            crate::time::sleep_until(&own, own.moment() + millis(after)).await;
-            if number == 1 { Answer::Err(DOWN) } else { Answer::Ok("second") }
-        }
-    });
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 60));
-    let failing = stack.call(&Context::root(), |_| async { Answer::Err(DOWN) });
-    assert_eq!(finish(failing, &clock, &manual).0, Err(Cause::Failed(DOWN).given_up(None)));
 }
 
 #[test]
