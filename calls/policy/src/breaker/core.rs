@@ -6,7 +6,7 @@ use std::time::Duration;
 use mamparo_context::Moment;
 
 use super::config::{BreakerConfig, WindowConfig};
-use super::window::{Sample, Window};
+use super::window::{Sample, Sums, Window};
 use crate::draw::{Draw, scaled};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::{Health, Outcome, Policy, Reason, Refusal};
@@ -117,10 +117,13 @@ impl Core {
     }
 
     /// Whether good calls have nothing to do with the time: it is closed, no call can be slow, and its window is one
-    /// of calls that holds enough of them, so that another good one cannot open it.
+    /// of calls that holds enough of them and not too many failures (after another configuration it may), so that
+    /// another good one cannot open it.
     pub(super) fn is_timeless(&self) -> bool {
+        let held = self.window.held();
         let by_calls = matches!(self.config.window, WindowConfig::Calls(_))
-            && self.window.held() >= self.config.minimum_calls;
+            && held.calls >= self.config.minimum_calls
+            && !self.reaches_rates(held);
         matches!(self.state, State::Closed)
             && self.config.slow_calls.is_none()
             && (by_calls || !self.has_rates())
@@ -251,6 +254,10 @@ impl Core {
         if sums.calls < self.config.minimum_calls {
             return false;
         }
+        self.reaches_rates(sums)
+    }
+
+    fn reaches_rates(&self, sums: Sums) -> bool {
         let reaches = |some: u32, percent: f64| f64::from(some) * 100.0 >= percent * f64::from(sums.calls);
         self.config.failure_percent.is_some_and(|percent| reaches(sums.failed, percent))
             || self.config.slow_calls.is_some_and(|slow| reaches(sums.slow, slow.percent))
