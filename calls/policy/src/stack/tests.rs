@@ -541,3 +541,19 @@ fn who_leaves_the_line_gives_back_what_was_taken_before_it() {
     let (answer, _) = finish(stack.call(&Context::root(), |_| async { Answer::Ok("x") }), &clock, &manual);
     assert_eq!(answer, Ok("x"), "a token is left");
 }
+
+#[test]
+fn a_server_that_cannot_shed_is_not_changed_by_half() {
+    let (clock, _) = Clock::manual();
+    let stack = Stack::server("s").clock(clock).bulkhead(BulkheadConfig::of(1));
+    let rate = RateLimitConfig::new(1, Duration::from_secs(1));
+    let stack = stack.rate_limit(rate).build().unwrap();
+    let wrong = ServerConfig {
+        rate_limit: Some(RateLimitConfig::new(9, Duration::from_secs(1))),
+        bulkhead: Some(BulkheadConfig::of(9)),
+        shed: Some(ShedConfig::default()),
+        ..ServerConfig::default()
+    };
+    assert!(stack.reconfigured_server(&wrong).is_err());
+    assert_eq!((stack.bulkhead().unwrap().calls(), stack.rate_limit().unwrap().config()), (1, rate));
+}
