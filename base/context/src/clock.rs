@@ -248,10 +248,11 @@ impl ManualTime {
 pub struct ManualClock(Arc<ManualTime>);
 
 impl ManualClock {
-    /// Moves the clock forward by `by`, and wakes who sleeps until then or less.
+    /// Moves the clock forward by `by`, up to the end of all time, and wakes who sleeps until then or less.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        self.0.elapsed_nanos.fetch_add(nanos, Ordering::SeqCst);
+        let later = |elapsed: u64| Some(elapsed.saturating_add(nanos));
+        _ = self.0.elapsed_nanos.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
         let now = self.0.moment();
         let mut sleepers = self.0.sleepers();
         let later = match sleepers.wakers.first_key_value() {
@@ -309,5 +310,9 @@ mod tests {
         let end = Timestamp::from_micros(i64::MAX);
         assert_eq!(end + Duration::MAX, end);
         assert_eq!(Timestamp::default().since(end), Duration::ZERO);
+        let (clock, manual) = Clock::manual();
+        manual.advance(Duration::from_secs(1));
+        manual.advance(Duration::MAX);
+        assert_eq!(clock.moment(), Moment::NEVER, "it does not run back");
     }
 }

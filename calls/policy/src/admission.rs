@@ -134,11 +134,16 @@ pub trait Admission: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        let admitted = self.admit_now(cx);
+        // What was admitted comes back also if the future is dropped before it is polled.
+        let admitted = match self.admit_now(cx) {
+            Admit::Admit(pass) => Admit::Admit(Permit::new(self, pass)),
+            Admit::Wait(ticket) => Admit::Wait(Waiting::new(self, ticket)),
+            Admit::Refuse(refusal) => Admit::Refuse(refusal),
+        };
         async move {
             match admitted {
-                Admit::Admit(pass) => Ok(Permit::new(self, pass)),
-                Admit::Wait(ticket) => Waiting::new(self, ticket).await,
+                Admit::Admit(permit) => Ok(permit),
+                Admit::Wait(waiting) => waiting.await,
                 Admit::Refuse(refusal) => Err(refusal),
             }
         }

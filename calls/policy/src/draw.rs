@@ -1,4 +1,7 @@
-//! Random numbers for pure cores: a sequence that a seed repeats, kept in the core that draws.
+//! Random numbers for pure cores: a sequence that a seed repeats, kept in the core that draws, and times that are
+//! scaled by them.
+
+use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). Not for secrets.
 #[derive(Clone, Debug)]
@@ -26,9 +29,20 @@ impl Draw {
     }
 }
 
+/// `time` times `by`, at most as long as a time can be.
+pub(crate) fn scaled(time: Duration, by: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * by).unwrap_or(Duration::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scaled_time_saturates() {
+        assert_eq!(scaled(Duration::from_secs(8), 0.25), Duration::from_secs(2));
+        assert_eq!(scaled(Duration::MAX, 1.0), Duration::MAX);
+    }
 
     #[test]
     fn a_seed_repeats_its_sequence_and_units_spread() {

@@ -8,5 +8,5 @@ mod latency;
 mod tests;
 
 pub use config::HedgeConfig;
-pub(crate) use core::Start;
+pub(crate) use core::{Due, Start};
 pub use core::{Hedge, Race};

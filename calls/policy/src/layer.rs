@@ -113,10 +113,11 @@ pin_project! {
     /// A call behind an admission policy. Dropped, it leaves the line, or cancels the call.
     #[must_use = "a future does nothing unless it is polled"]
     pub struct PolicyFuture<A: Admission, C, S: Service<R>, R> {
-        entry: Entry<A>,
-        classify: C,
+        // Before the permit: a call is dropped before its place is given to another.
         #[pin]
         call: Oneshot<S, R>,
+        entry: Entry<A>,
+        classify: C,
     }
 }
 

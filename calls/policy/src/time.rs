@@ -80,6 +80,22 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn a_moment_beyond_what_a_runtime_counts_neither_panics_nor_comes_early() {
+        let clock = Clock::system();
+        let year = Duration::from_secs(366 * 86_400);
+        let mut never = pin!(sleep_until(&clock, Moment::NEVER));
+        let mut far = pin!(sleep_until(&clock, clock.moment() + 3 * year));
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..5 {
+            assert!(never.as_mut().poll(&mut task).is_pending() && far.as_mut().poll(&mut task).is_pending());
+            tokio::time::advance(year / 2).await;
+        }
+        assert!(far.as_mut().poll(&mut task).is_pending());
+        tokio::time::advance(year).await;
+        assert!(far.as_mut().poll(&mut task).is_ready() && never.as_mut().poll(&mut task).is_pending());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn both_clocks_end_work_that_takes_too_long() {
         let system = Clock::system();
         let late =

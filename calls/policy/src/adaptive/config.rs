@@ -153,7 +153,7 @@ impl AdaptiveConfig {
         check(!self.window.is_zero(), "window", "must be above 0")?;
         check((1..=100_000).contains(&self.min_samples), "min_samples", "must be 1 to 100000")?;
         check(
-            self.probe_every >= self.window * 10,
+            self.probe_every >= self.window.saturating_mul(10),
             "probe_every",
             "must be at least ten windows, or measuring is all that happens",
         )?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mamparo_context::Moment;
 
 use super::config::{BreakerConfig, WindowConfig};
-use super::window::{Sample, Window};
-use crate::draw::Draw;
+use super::window::{Sample, Sums, Window};
+use crate::draw::{Draw, scaled};
 use crate::limits::RETRY_AFTER_MAX;
 use crate::{Health, Outcome, Policy, Reason, Refusal};
 
@@ -117,10 +117,13 @@ impl Core {
     }
 
     /// Whether good calls have nothing to do with the time: it is closed, no call can be slow, and its window is one
-    /// of calls that holds enough of them, so that another good one cannot open it.
+    /// of calls that holds enough of them and not too many failures (after another configuration it may), so that
+    /// another good one cannot open it.
     pub(super) fn is_timeless(&self) -> bool {
+        let held = self.window.held();
         let by_calls = matches!(self.config.window, WindowConfig::Calls(_))
-            && self.window.held() >= self.config.minimum_calls;
+            && held.calls >= self.config.minimum_calls
+            && !self.reaches_rates(held);
         matches!(self.state, State::Closed)
             && self.config.slow_calls.is_none()
             && (by_calls || !self.has_rates())
@@ -251,6 +254,10 @@ impl Core {
         if sums.calls < self.config.minimum_calls {
             return false;
         }
+        self.reaches_rates(sums)
+    }
+
+    fn reaches_rates(&self, sums: Sums) -> bool {
         let reaches = |some: u32, percent: f64| f64::from(some) * 100.0 >= percent * f64::from(sums.calls);
         self.config.failure_percent.is_some_and(|percent| reaches(sums.failed, percent))
             || self.config.slow_calls.is_some_and(|slow| reaches(sums.slow, slow.percent))
@@ -280,7 +287,7 @@ impl Core {
         let exponent = i32::try_from(self.opened).unwrap_or(i32::MAX);
         let seconds = config.initial.as_secs_f64() * config.factor.powi(exponent);
         let length = Duration::try_from_secs_f64(seconds).unwrap_or(config.max).min(config.max);
-        let length = length.mul_f64(1.0 - config.jitter * self.draw.unit());
+        let length = scaled(length, 1.0 - config.jitter * self.draw.unit());
         let asked = asked.unwrap_or_default().min(RETRY_AFTER_MAX);
         self.opened = self.opened.saturating_add(1);
         self.change(State::Open { until: now + length.max(asked) });

@@ -384,3 +384,37 @@ proptest! {
         prop_assert!(false, "stuck {core:?}");
     }
 }
+
+#[cfg(not(feature = "shuttle"))]
+#[test]
+fn a_stricter_configuration_opens_for_its_whole_time() {
+    use mamparo_context::{Clock, Context};
+
+    use super::Breaker;
+    use crate::{Admission, Admit};
+
+    let (clock, manual) = Clock::manual();
+    let open = OpenConfig { jitter: 0.0, ..OpenConfig::default() };
+    let lax = BreakerConfig {
+        window: WindowConfig::Calls(10),
+        minimum_calls: 4,
+        failure_percent: Some(90.0),
+        open,
+        ..BreakerConfig::default()
+    };
+    let breaker = Breaker::seeded(lax.clone(), clock, 1).unwrap();
+    let cx = Context::root();
+    let call = |outcome: Outcome| {
+        let Admit::Admit(pass) = breaker.admit_now(&cx) else { panic!("it is closed") };
+        breaker.record_now(pass.unwrap(), &outcome);
+    };
+    for _ in 0..5 {
+        call(Outcome::Success);
+        call(Outcome::Failure(Fault::upstream()));
+    }
+    breaker.reconfigure(BreakerConfig { failure_percent: Some(10.0), ..lax }).unwrap();
+    call(Outcome::Success);
+    assert_eq!(breaker.state(), BreakerState::Open);
+    manual.advance(Duration::from_millis(999));
+    assert!(matches!(breaker.admit_now(&cx), Admit::Refuse(refusal) if refusal.reason == Reason::Open));
+}

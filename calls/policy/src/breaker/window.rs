@@ -98,9 +98,9 @@ impl Window {
         self.sums
     }
 
-    /// How many calls it held when one was last recorded.
-    pub(super) fn held(&self) -> u32 {
-        self.sums.calls
+    /// The sums over the calls that it held when one was last recorded.
+    pub(super) fn held(&self) -> Sums {
+        self.sums
     }
 
     pub(super) fn clear(&mut self) {

@@ -197,3 +197,18 @@ async fn a_permit_that_is_dropped_gives_its_place_back_also_while_it_waits() {
     bulkhead.enter(&cx).await.unwrap().record(&Outcome::Success, clock.moment());
     assert_eq!(bulkhead.under_way(), 0);
 }
+
+#[cfg(not(feature = "shuttle"))]
+#[test]
+fn who_enters_and_goes_before_it_is_polled_takes_nothing_along() {
+    let (clock, _) = Clock::manual();
+    let bulkhead = Bulkhead::new(BulkheadConfig::of(1), clock.clone()).unwrap();
+    let cx = Context::root();
+    drop(bulkhead.enter(&cx));
+    assert_eq!(bulkhead.under_way(), 0);
+    let held = admitted(&bulkhead, &cx, &clock);
+    drop(bulkhead.enter(&cx));
+    assert_eq!(bulkhead.waiting(), 0);
+    bulkhead.cancel(held);
+    assert_eq!(bulkhead.under_way(), 0);
+}

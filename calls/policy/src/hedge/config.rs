@@ -64,6 +64,6 @@ impl HedgeConfig {
         unless(self.minimum <= self.maximum, "minimum", "not longer than maximum")?;
         unless((1..=HEDGES_MAX).contains(&self.extra), "extra", "from 1 to 3")?;
         unless(self.repeat != Repeat::Unsent, "repeat", "keyed or idempotent: a hedge is made twice")?;
-        unless(self.budget.failure_cost >= 1, "budget.failure_cost", "at least 1")
+        self.budget.check(Policy::Hedge)
     }
 }

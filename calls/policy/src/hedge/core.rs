@@ -27,7 +27,22 @@ pub struct Hedge {
 #[derive(Clone, Debug, Default)]
 pub struct Race {
     extra: u32,
+    /// What the last one beside the first was paid with.
+    paid: Option<(Withdrawal, Due)>,
+    /// What comes back if the call succeeds.
     withdrawn: Option<Withdrawal>,
+    /// The budget was spent when one was due: none is made for slowness any more.
+    over: bool,
+}
+
+/// Why another attempt is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Those under way are slow. What it costs is spent: else a target that is slow altogether, and answers, would pay
+    /// for a second attempt of every call.
+    Slow,
+    /// The only one has failed. What it costs comes back with a success, as with a retry.
+    Failed,
 }
 
 impl Race {
@@ -89,23 +104,45 @@ impl Hedge {
             && may_repeat(self.config.repeat, &Fault::upstream().indeterminate(), cx)
     }
 
+    /// Whether none is made any more because those under way are slow.
+    pub(crate) fn is_over(&self, race: &Race) -> bool {
+        race.over || race.extra >= self.config.extra
+    }
+
     /// The delay has passed, or the only attempt has failed: whether another one is made now.
-    pub(crate) fn start(&self, race: &mut Race, now: Moment) -> Start {
+    pub(crate) fn start(&self, race: &mut Race, due: Due, now: Moment) -> Start {
         if race.extra >= self.config.extra {
-            return Start::No;
+            return if self.config.mode == Mode::Enforce { Start::No } else { Start::Shadowed };
         }
-        let Some(withdrawn) = self.budget.withdraw(false, now) else { return Start::NoBudget };
+        let Some(withdrawn) = self.budget.withdraw(false, now) else {
+            race.over = true;
+            return Start::NoBudget;
+        };
         if self.config.mode != Mode::Enforce {
-            self.budget.deposit(Some(withdrawn));
+            self.budget.put_back(withdrawn);
             race.extra = self.config.extra;
             return Start::Shadow;
         }
         race.extra += 1;
-        race.withdrawn = Some(withdrawn);
+        race.paid = Some((withdrawn, due));
+        if due == Due::Failed {
+            race.withdrawn = Some(withdrawn);
+        }
         Start::Yes
     }
 
-    /// An attempt that took `time` has answered the call. Attempts that were dropped say nothing.
+    /// One beside the first was refused by a policy of our own: it was never made, and costs nothing.
+    pub(crate) fn refused(&self, race: &mut Race) {
+        if let Some((paid, due)) = race.paid.take() {
+            if due == Due::Failed {
+                race.withdrawn = None;
+            }
+            self.budget.put_back(paid);
+        }
+    }
+
+    /// The call was answered. `time` is what its first attempt took, or has been under way by now: the delay is a share
+    /// of *first* attempts, and would grow ever shorter if the slow ones were told by the hedges that answered for them.
     pub(crate) fn answered(&self, race: &mut Race, outcome: &Outcome, time: Duration, now: Moment) {
         if outcome.fault().is_none() {
             self.budget.deposit(race.withdrawn.take());
@@ -126,9 +163,12 @@ impl Hedge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     Yes,
+    /// As many were made as may be.
     No,
     NoBudget,
     Shadow,
+    /// The shadow of it was counted already.
+    Shadowed,
 }
 
 fn nanos(time: Duration) -> u64 {

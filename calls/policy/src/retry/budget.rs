@@ -57,10 +57,19 @@ impl Budget {
     /// A call has succeeded, at once or after `withdrawn` was spent on it.
     #[inline]
     pub fn deposit(&self, withdrawn: Option<Withdrawal>) {
-        let gain = match withdrawn {
+        self.fill(match withdrawn {
             Some(withdrawal) => withdrawal.tokens.max(self.config.success_gain),
             None => self.config.success_gain,
-        };
+        });
+    }
+
+    /// What was paid for with `withdrawn` was never made.
+    pub(crate) fn put_back(&self, withdrawn: Withdrawal) {
+        self.fill(withdrawn.tokens);
+    }
+
+    #[inline]
+    fn fill(&self, gain: u32) {
         let most = u64::from(self.config.tokens);
         let mut held = self.tokens.load(Ordering::Relaxed);
         while held < most {
@@ -77,7 +86,8 @@ impl Budget {
         if self.config.floor_per_second <= 0.0 {
             return false;
         }
-        let each = Duration::from_secs_f64(1.0 / self.config.floor_per_second);
+        // A floor can be so low that the next time lies beyond all time.
+        let each = Duration::try_from_secs_f64(1.0 / self.config.floor_per_second).unwrap_or(Duration::MAX);
         let each = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
         let take = |used: u64| (used <= now.as_nanos()).then(|| now.as_nanos().saturating_add(each));
         self.floor.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()

@@ -81,7 +81,7 @@ pub enum Jitter {
 pub struct BudgetConfig {
     /// Tokens that it holds at most, and to begin with.
     pub tokens: u32,
-    /// Tokens that asking again costs after a failure. A call that then succeeds brings them back.
+    /// Tokens that asking again costs after a failure. A call that then succeeds brings back those of its last repeat.
     pub failure_cost: u32,
     /// Tokens that asking again costs after an answer that asked for less.
     pub busy_cost: u32,
@@ -129,11 +129,18 @@ impl RetryConfig {
         unless(!self.backoff.base.is_zero(), "backoff.base", "longer than nothing")?;
         unless(self.backoff.max >= self.backoff.base, "backoff.max", "at least as long as backoff.base")?;
         unless(self.retry_after_max <= RETRY_AFTER_MAX, "retry_after_max", "at most 5m")?;
-        let budget = self.budget;
-        unless(budget.failure_cost >= 1, "budget.failure_cost", "at least 1")?;
-        unless(budget.busy_cost >= 1, "budget.busy_cost", "at least 1")?;
-        unless(budget.tokens <= 1_000_000, "budget.tokens", "at most 1000000")?;
-        let floor = (0.0..=1_000.0).contains(&budget.floor_per_second);
+        self.budget.check(Policy::Retry)
+    }
+}
+
+impl BudgetConfig {
+    /// Whether a budget of `policy` can be kept by it.
+    pub(crate) fn check(&self, policy: Policy) -> Result<(), InvalidConfig> {
+        let unless = |holds, field, problem| InvalidConfig::unless(holds, policy, field, problem);
+        unless(self.failure_cost >= 1, "budget.failure_cost", "at least 1")?;
+        unless(self.busy_cost >= 1, "budget.busy_cost", "at least 1")?;
+        unless(self.tokens <= 1_000_000, "budget.tokens", "at most 1000000")?;
+        let floor = (0.0..=1_000.0).contains(&self.floor_per_second);
         unless(floor, "budget.floor_per_second", "from 0 to 1000")
     }
 }

@@ -165,7 +165,7 @@ impl Retry {
             // Nobody was asked, so asking again costs nothing.
         } else if let Some(withdrawn) = self.budget.withdraw(busy, now) {
             if self.config.mode == Mode::Shadow {
-                self.budget.deposit(Some(withdrawn));
+                self.budget.put_back(withdrawn);
                 return Again::Shadow;
             }
             tries.withdrawn = Some(withdrawn);

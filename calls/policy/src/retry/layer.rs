@@ -78,6 +78,7 @@ where
             service: self.service.clone(),
             spare: request.clone(),
             tries: Tries::default(),
+            over: false,
             attempt: Some(Oneshot::new(self.service.clone(), request)),
             pause: None,
         }
@@ -92,6 +93,7 @@ pin_project! {
         service: S,
         spare: R,
         tries: Tries,
+        over: bool,
         #[pin]
         attempt: Option<Oneshot<S, R>>,
         #[pin]
@@ -117,13 +119,21 @@ where
                 let outcome = this.shared.classify.classify(&result);
                 if outcome.fault().is_none() {
                     this.shared.retry.succeeded(this.tries);
+                    *this.over = true;
                     return Poll::Ready(result);
                 }
                 match self.as_mut().failed(&outcome) {
                     Some(pause) => self.as_mut().wait(pause),
-                    None => return Poll::Ready(result),
+                    None => {
+                        *self.project().over = true;
+                        return Poll::Ready(result);
+                    }
                 }
                 continue;
+            }
+            // Who polls it once more must not make the call once more.
+            if *this.over {
+                return Poll::Pending;
             }
             if let Some(pause) = this.pause.as_mut().as_pin_mut() {
                 ready!(pause.poll(task));

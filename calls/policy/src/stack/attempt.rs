@@ -63,6 +63,29 @@ pin_project! {
     }
 }
 
+/// An attempt that nobody waits for any more, and that is dropped already: what it holds goes back with this.
+struct Abandoned<'a> {
+    stack: &'a Stack,
+    state: State,
+    passes: &'a mut Passes,
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        let parts = &self.stack.parts;
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Wait(line) => {
+                parts.leave(line);
+                parts.give_back(self.passes);
+            }
+            // It was never made.
+            State::Admit { .. } | State::Delay => parts.give_back(self.passes),
+            State::Run => parts.cancel(self.passes),
+            State::Done => {}
+        }
+    }
+}
+
 impl<F: Future> Attempt<F> {
     pub(super) fn new(number: Number) -> Self {
         Self {
@@ -77,13 +100,23 @@ impl<F: Future> Attempt<F> {
         }
     }
 
+    /// Whether it waits for its turn in the line of a policy.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.state, State::Wait(_))
+    }
+
+    /// When it was made, if it is under way.
+    pub(super) fn made(&self) -> Option<Moment> {
+        matches!(self.state, State::Run).then_some(self.started)
+    }
+
     /// It is dropped before it has ended.
     pub(super) fn abandon(self: Pin<&mut Self>, stack: &Stack) {
-        let this = self.project();
-        if let State::Wait(line) = std::mem::replace(this.state, State::Done) {
-            stack.parts.leave(line);
-        }
-        stack.parts.cancel(this.passes);
+        let mut this = self.project();
+        let state = std::mem::replace(this.state, State::Done);
+        // At the end of this function, also when a future panics while it is dropped.
+        let _abandoned = Abandoned { stack, state, passes: this.passes };
+        this.work.set(None);
     }
 
     pub(super) fn poll<T, E, C>(
@@ -178,8 +211,9 @@ impl<F: Future> Attempt<F> {
         if let Some(until) = *this.until {
             cx = cx.with_deadline(Deadline::at(until.instant()));
         }
-        this.work.set(Some(op.begin(cx)));
+        // From here on it may have been made, also if this panics.
         *this.state = State::Run;
+        this.work.set(Some(op.begin(cx)));
     }
 
     fn run<T, E, C>(

@@ -7,7 +7,6 @@ use mamparo_context::{Clock, Random};
 use super::config::{ClientConfig, InvalidStack, ServerConfig};
 use super::parts::Parts;
 use super::{Repeats, Side, Stack};
-use crate::InvalidConfig;
 use crate::adaptive::{AdaptiveConfig, AdaptiveLimit};
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::bulkhead::{Bulkhead, BulkheadConfig};
@@ -20,6 +19,7 @@ use crate::shed::{LimitReached, ShedConfig, Shedder, Signal};
 use crate::sync::Mutex;
 use crate::throttle::{Throttle, ThrottleConfig};
 use crate::timeout::TimeoutConfig;
+use crate::{InvalidConfig, Policy};
 
 /// What every stack is built from.
 struct Ground {
@@ -244,6 +244,10 @@ fn server(ground: &Ground, config: &ServerConfig, old: Option<&Stack>) -> Result
     config.check()?;
     let mut draw = ground.draw();
     let known = Known(old);
+    // Before anything is changed.
+    let overload = config.adaptive.is_some() || !ground.signals.is_empty();
+    let sheds = known.of(|parts| &parts.shed).is_some() || overload || config.shed.is_none();
+    InvalidConfig::unless(sheds, Policy::Shed, "signals", "must be at least one")?;
     let adaptive = part(known.of(|parts| &parts.adaptive), config.adaptive, ground, &mut draw)?;
     let parts = Parts {
         rate_limit: part(known.of(|parts| &parts.rate_limit), config.rate_limit, ground, &mut draw)?,

@@ -3,14 +3,15 @@
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
+use std::time::Duration;
 
-use mamparo_context::{Attempt as Number, Context, Deadline, Moment};
+use mamparo_context::{Attempt as Number, Context, Deadline, Fault, Moment, Retry as Advice};
 use pin_project_lite::pin_project;
 
 use super::attempt::{Attempt, Common, Ended};
 use super::error::{CallError, Cause};
 use super::{Repeats, Stack};
-use crate::hedge::{Race, Start};
+use crate::hedge::{Due, Race, Start};
 use crate::operation::Operation;
 use crate::retry::{Again, End, GaveUp, Tries};
 use crate::time::{Sleep, sleep_until};
@@ -42,7 +43,8 @@ pin_project! {
         state: State,
         tries: Tries,
         race: Race,
-        failed: Option<GaveUp>,
+        // That the budget was spent has been counted.
+        told_budget: bool,
         // An attempt may have taken effect.
         indeterminate: bool,
         #[pin]
@@ -74,7 +76,7 @@ impl<H: Deref<Target = Stack>, O, F: Future, C> Execution<H, O, F, C> {
             state: State::New,
             tries: Tries::default(),
             race: Race::default(),
-            failed: None,
+            told_budget: false,
             indeterminate: false,
             first: None,
             others: Vec::new(),
@@ -178,11 +180,21 @@ where
             for index in 0..this.others.len() {
                 if let Poll::Ready(ended) = this.others[index].as_mut().poll(&common, this.op, task, None) {
                     drop(this.others.swap_remove(index));
+                    if let (Repeats::Hedge(hedge), Err(Cause::Refused(_))) =
+                        (&common.stack.repeats, &ended.result)
+                    {
+                        hedge.refused(this.race);
+                    }
                     return Poll::Ready(ended);
                 }
             }
             let Repeats::Hedge(hedge) = &common.stack.repeats else { return Poll::Pending };
-            if this.race.extra() >= hedge.config().extra || !hedge.applies(common.cx) {
+            if hedge.is_over(this.race) || !hedge.applies(common.cx) {
+                return Poll::Pending;
+            }
+            // Who waits for a turn here is not served sooner by standing in the line twice.
+            let first_waits = this.first.as_ref().as_pin_ref().is_some_and(|first| first.waits());
+            if first_waits || this.others.iter().any(|other| other.waits()) {
                 return Poll::Pending;
             }
             if this.timer.is_none() {
@@ -193,34 +205,31 @@ where
                 Some(Poll::Ready(())) => this.timer.set(None),
                 _ => return Poll::Pending,
             }
-            if !self.as_mut().begin_another() {
-                return Poll::Pending;
+            match self.as_mut().begin_another(Due::Slow) {
+                Start::Yes => {}
+                _ => return Poll::Pending,
             }
         }
     }
 
     /// Begins another attempt beside those under way, if the budget allows.
-    fn begin_another(self: Pin<&mut Self>) -> bool {
+    fn begin_another(self: Pin<&mut Self>, due: Due) -> Start {
         let this = self.project();
-        let Repeats::Hedge(hedge) = &this.stack.repeats else { return false };
-        match hedge.start(this.race, this.stack.clock.moment()) {
+        let Repeats::Hedge(hedge) = &this.stack.repeats else { return Start::No };
+        let start = hedge.start(this.race, due, this.stack.clock.moment());
+        match start {
             Start::Yes => {
                 this.stack.counts.repeated();
                 let number = Number::new(this.race.extra() + 1).unwrap_or(Number::FIRST);
                 this.others.push(Box::pin(Attempt::new(number)));
-                true
             }
-            Start::Shadow => {
-                this.stack.counts.shadow_repeated();
-                false
-            }
-            Start::NoBudget => {
+            Start::Shadow => this.stack.counts.shadow_repeated(),
+            Start::NoBudget if !std::mem::replace(this.told_budget, true) => {
                 this.stack.counts.gave_up(GaveUp::Budget);
-                *this.failed = Some(GaveUp::Budget);
-                false
             }
-            Start::No => false,
+            Start::NoBudget | Start::No | Start::Shadowed => {}
         }
+        start
     }
 
     /// An attempt has ended: what the call comes to, or nothing if it goes on.
@@ -257,29 +266,60 @@ where
                     }
                 }
             }
-            Repeats::Hedge(hedge) => {
-                if ended.outcome.fault().is_none() {
-                    let took = ended.now.since(ended.started);
+            Repeats::Hedge(hedge) => match ended.outcome.fault() {
+                None => {
+                    let first = this.first.as_ref().as_pin_ref().and_then(|first| first.made());
+                    let took = ended.now.since(first.unwrap_or(ended.started));
                     hedge.answered(this.race, &ended.outcome, took, ended.now);
                     if this.race.extra() > 0 && this.first.is_some() {
                         this.stack.counts.hedge_won();
                     }
-                } else {
+                    None
+                }
+                Some(fault) => {
+                    let refused = matches!(ended.result, Err(Cause::Refused(_)));
+                    // What was asked in vain is asked in vain by the others, too.
+                    let is_final = !refused && !fault.is_transient();
                     let alone = this.first.is_none() && this.others.is_empty();
-                    if !alone || self.as_mut().goes_on_after(&ended.outcome) {
+                    if !alone && !is_final {
                         return None;
                     }
+                    // Who was refused here, or is asked to come later, is not helped by another one at once.
+                    let at_once = !refused
+                        && matches!(ended.outcome, Outcome::Failure(Fault { retry: Advice::Now, .. }));
+                    match at_once {
+                        true => match self.as_mut().after_failure(ended.now) {
+                            Again::After(_) => return None,
+                            Again::GaveUp(why) => Some(why),
+                            Again::No | Again::Shadow => None,
+                        },
+                        false => None,
+                    }
                 }
-                self.failed
-            }
+            },
         };
         Some(ended.result.map_err(|cause| CallError { indeterminate, ..cause.given_up(given_up) }))
     }
 
-    /// The only attempt has failed: whether another one is worth it.
-    fn goes_on_after(mut self: Pin<&mut Self>, outcome: &Outcome) -> bool {
-        let Repeats::Hedge(hedge) = &self.stack.repeats else { return false };
-        let transient = outcome.fault().is_some_and(mamparo_context::Fault::is_transient);
-        transient && hedge.applies(&self.cx) && self.as_mut().begin_another()
+    /// The only attempt has failed at `now`: whether another one is begun.
+    fn after_failure(mut self: Pin<&mut Self>, now: Moment) -> Again {
+        let Repeats::Hedge(hedge) = &self.stack.repeats else { return Again::No };
+        if !hedge.applies(&self.cx) {
+            return Again::No;
+        }
+        let minimum = self.stack.timeout.minimum;
+        if self.until.is_some_and(|until| now + minimum >= until) {
+            self.stack.counts.gave_up(GaveUp::Deadline);
+            return Again::GaveUp(GaveUp::Deadline);
+        }
+        match self.as_mut().begin_another(Due::Failed) {
+            Start::Yes => Again::After(Duration::ZERO),
+            Start::NoBudget => Again::GaveUp(GaveUp::Budget),
+            Start::No => {
+                self.stack.counts.gave_up(GaveUp::Attempts);
+                Again::GaveUp(GaveUp::Attempts)
+            }
+            Start::Shadow | Start::Shadowed => Again::Shadow,
+        }
     }
 }

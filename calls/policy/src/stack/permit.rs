@@ -30,6 +30,14 @@ impl StackPermit {
     }
 }
 
+impl StackPermit {
+    /// The attempt was not made after all: all that it took comes back.
+    pub(super) fn give_back(mut self) {
+        self.is_over = true;
+        self.stack.parts.give_back(&mut self.passes);
+    }
+}
+
 impl Drop for StackPermit {
     fn drop(&mut self) {
         if !self.is_over {

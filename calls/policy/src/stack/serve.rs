@@ -90,6 +90,7 @@ where
             classify: self.classify.clone(),
             stack: Arc::clone(&self.stack),
             started,
+            whole: until,
             until,
             call: Some(Oneshot::new(self.service.clone(), request)),
             timer: None,
@@ -108,13 +109,16 @@ pin_project! {
     /// A request behind a server's stack. Dropped, it is cancelled, and is no sample.
     #[must_use = "a future does nothing unless it is polled"]
     pub struct ServeFuture<C, S: Service<Request<Q>>, Q> {
+        // Before the permit: whoever works for it stops before its place is given away.
+        #[pin]
+        call: Option<Oneshot<S, Request<Q>>>,
         stage: Stage,
         classify: C,
         stack: Arc<Stack>,
         started: Moment,
+        whole: Option<Moment>,
+        // The earlier of the whole and of its own time from its turn on.
         until: Option<Moment>,
-        #[pin]
-        call: Option<Oneshot<S, Request<Q>>>,
         #[pin]
         timer: Option<Sleep>,
     }
@@ -132,7 +136,19 @@ where
         let mut this = self.project();
         if let Stage::Enters { entering } = this.stage {
             *this.stage = match ready!(Pin::new(entering).poll(task)) {
-                Ok(permit) => Stage::Served { permit },
+                Ok(permit) => {
+                    let now = this.stack.clock.moment();
+                    match this.stack.timeout.attempt_until(*this.whole, now) {
+                        Ok(until) => {
+                            *this.until = until;
+                            Stage::Served { permit }
+                        }
+                        Err(refusal) => {
+                            permit.give_back();
+                            Stage::Refused { refusal }
+                        }
+                    }
+                }
                 Err(refusal) => Stage::Refused { refusal },
             };
         }
@@ -161,9 +177,10 @@ where
             Some(Poll::Ready(())) => {
                 // Dropped first: whoever works for it stops before its place is given away.
                 this.call.set(None);
-                this.stack.counts.timed_out(true);
+                let whole = *this.until == *this.whole;
+                this.stack.counts.timed_out(whole);
                 let late: Cause<S::Error> =
-                    Cause::TimedOut { after: this.stack.clock.moment().since(*this.started), whole: true };
+                    Cause::TimedOut { after: this.stack.clock.moment().since(*this.started), whole };
                 if let (Stage::Served { permit }, Some(fault)) =
                     (std::mem::replace(this.stage, Stage::Over), late.own_fault())
                 {

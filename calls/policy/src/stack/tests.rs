@@ -1,6 +1,8 @@
 //! Calls through whole stacks, under a clock that is moved by hand.
 #![cfg(not(feature = "shuttle"))]
 
+mod hedges;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::pending;
@@ -219,56 +221,6 @@ fn a_refusal_that_says_until_when_is_waited_for_and_costs_no_budget() {
         finish(stack.call(&Context::root(), |_| async { Answer::Ok("up") }), &clock, &manual);
     let full = Refusal::new(Policy::Bulkhead, Reason::QueueFull);
     assert_eq!((answer, took), (Err(Cause::Refused(full).given_up(None)), 0));
-}
-
-#[test]
-fn a_hedge_answers_for_a_slow_attempt_which_is_dropped_and_is_no_sample() {
-    let (clock, manual) = Clock::manual();
-    let hedge = HedgeConfig { initial: millis(20), repeat: Repeat::Idempotent, ..HedgeConfig::default() };
-    let stack = Stack::client("a").clock(clock.clone()).hedge(hedge).breaker(breaker()).build().unwrap();
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let call = stack.call(&Context::root(), |cx| {
-        let slow = hangs(&dropped);
-        let first = cx.attempt().number() == 1;
-        async move {
-            if first {
-                slow.await
-            } else {
-                drop(slow);
-                Ok("second")
-            }
-        }
-    });
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 20));
-    let counted = stack.counted();
-    assert_eq!((counted.repeats, counted.hedges_won), (1, 1));
-    let counted = stack.breaker().unwrap().counts().read();
-    assert_eq!((counted.admitted, counted.cancelled), (2, 1));
-    assert_eq!(stack.hedge().unwrap().budget().tokens(), 500);
-}
-
-#[test]
-fn a_hedge_begins_at_once_when_the_only_attempt_has_failed_and_its_failure_waits_for_the_others() {
-    let (clock, manual) = Clock::manual();
-    let hedge = HedgeConfig { initial: millis(20), repeat: Repeat::Idempotent, ..HedgeConfig::default() };
-    let stack = Stack::client("a").clock(clock.clone()).hedge(hedge).build().unwrap();
-    let mut script = Script::new(&clock, [Err(DOWN), Ok("second")]);
-    let call = stack.call(&Context::root(), |cx| script.next(&cx));
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 0));
-
-    // The first fails while the second is under way: the second one answers.
-    let own = clock.clone();
-    let call = stack.call(&Context::root(), move |cx| {
-        let (own, number) = (own.clone(), cx.attempt().number());
-        async move {
-            let after = if number == 1 { 30 } else { 40 };
-            crate::time::sleep_until(&own, own.moment() + millis(after)).await;
-            if number == 1 { Answer::Err(DOWN) } else { Answer::Ok("second") }
-        }
-    });
-    assert_eq!(finish(call, &clock, &manual), (Ok("second"), 60));
-    let failing = stack.call(&Context::root(), |_| async { Answer::Err(DOWN) });
-    assert_eq!(finish(failing, &clock, &manual).0, Err(Cause::Failed(DOWN).given_up(None)));
 }
 
 #[test]
@@ -503,4 +455,105 @@ fn what_an_earlier_attempt_may_have_done_is_not_forgotten() {
         assert_eq!(error.cause, Cause::Failed(DOWN));
         assert_eq!((error.indeterminate, error.fault().indeterminate), (indeterminate, indeterminate));
     }
+}
+
+/// Notes how many calls are under way in a bulkhead when it is dropped, and panics if it is told to.
+struct Looks {
+    stack: Arc<Stack>,
+    seen: Arc<AtomicUsize>,
+    panics: bool,
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let under_way = self.stack.bulkhead().unwrap().under_way();
+        self.seen.store(under_way as usize, Ordering::SeqCst);
+        assert!(!self.panics, "it panics while it is dropped");
+    }
+}
+
+#[test]
+fn an_attempt_is_dropped_before_its_place_is_given_away_even_if_that_panics() {
+    let (clock, _) = Clock::manual();
+    let stack = Arc::new(Stack::client("a").clock(clock).bulkhead(BulkheadConfig::of(1)).build().unwrap());
+    for panics in [false, true] {
+        let seen = Arc::new(AtomicUsize::new(9));
+        let mut call = Box::pin(stack.call(&Context::root(), |_| {
+            let looks = Looks { stack: Arc::clone(&stack), seen: Arc::clone(&seen), panics };
+            async move {
+                let _looks = looks;
+                pending::<Answer>().await
+            }
+        }));
+        assert!(poll(&mut call.as_mut()).is_pending());
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(call)));
+        assert_eq!((dropped.is_err(), seen.load(Ordering::SeqCst)), (panics, 1));
+        assert_eq!(stack.bulkhead().unwrap().under_way(), 0);
+    }
+}
+
+#[test]
+fn a_panic_at_any_step_leaks_nothing() {
+    let (clock, _) = Clock::manual();
+    let stack = Stack::client("a").clock(clock).bulkhead(BulkheadConfig::of(4)).breaker(breaker()).build();
+    let stack = stack.unwrap();
+    let panicking = |begins: bool, classifies: bool| {
+        let mut call = Box::pin(stack.call_with(
+            &Context::root(),
+            move |_: &Answer| if classifies { panic!("it cannot say") } else { Outcome::Success },
+            move |_| {
+                assert!(!begins, "it does not even begin");
+                async move { if classifies { Answer::Ok("x") } else { panic!("it breaks") } }
+            },
+        ));
+        // The second time against its contract: it takes no second place.
+        for _ in 0..2 {
+            let mut polled = std::panic::AssertUnwindSafe(&mut call);
+            _ = std::panic::catch_unwind(move || poll(&mut polled.as_mut()).is_pending());
+        }
+        drop(call);
+        assert_eq!(stack.bulkhead().unwrap().under_way(), 0, "{begins} {classifies}");
+    };
+    panicking(true, false);
+    panicking(false, false);
+    panicking(false, true);
+    assert_eq!(stack.breaker().unwrap().counts().read().cancelled, 3);
+}
+
+#[test]
+fn who_leaves_the_line_gives_back_what_was_taken_before_it() {
+    let (clock, manual) = Clock::manual();
+    let stack = Stack::client("a")
+        .clock(clock.clone())
+        .rate_limit(RateLimitConfig { burst: Some(2), ..RateLimitConfig::new(1, Duration::from_secs(60)) })
+        .bulkhead(BulkheadConfig::of(1))
+        .build()
+        .unwrap();
+    let dropped = Arc::default();
+    {
+        let mut busy = pin!(stack.call(&Context::root(), |_| hangs(&dropped)));
+        assert!(poll(&mut busy).is_pending());
+        for _ in 0..5 {
+            let mut waits = pin!(stack.call(&Context::root(), |_| async { Answer::Ok("x") }));
+            assert!(poll(&mut waits).is_pending(), "it waits in the line of the bulkhead");
+        }
+    }
+    let (answer, _) = finish(stack.call(&Context::root(), |_| async { Answer::Ok("x") }), &clock, &manual);
+    assert_eq!(answer, Ok("x"), "a token is left");
+}
+
+#[test]
+fn a_server_that_cannot_shed_is_not_changed_by_half() {
+    let (clock, _) = Clock::manual();
+    let stack = Stack::server("s").clock(clock).bulkhead(BulkheadConfig::of(1));
+    let rate = RateLimitConfig::new(1, Duration::from_secs(1));
+    let stack = stack.rate_limit(rate).build().unwrap();
+    let wrong = ServerConfig {
+        rate_limit: Some(RateLimitConfig::new(9, Duration::from_secs(1))),
+        bulkhead: Some(BulkheadConfig::of(9)),
+        shed: Some(ShedConfig::default()),
+        ..ServerConfig::default()
+    };
+    assert!(stack.reconfigured_server(&wrong).is_err());
+    assert_eq!((stack.bulkhead().unwrap().calls(), stack.rate_limit().unwrap().config()), (1, rate));
 }

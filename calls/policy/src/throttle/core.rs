@@ -37,13 +37,16 @@ impl Window {
     /// Gives the buckets another length. What was counted is kept, and as old as it was in buckets.
     pub fn rescale(&mut self, length: Duration, now: Moment) {
         self.turn(now);
-        let by_age =
-            std::array::from_fn::<_, BUCKETS, _>(|age| self.at(self.newest.saturating_sub(age as u64)));
+        let by_age = std::array::from_fn::<_, BUCKETS, _>(|age| {
+            self.newest.checked_sub(age as u64).map_or(Bucket::default(), |number| self.at(number))
+        });
         let mut scaled = Self::new(length);
         scaled.newest = scaled.number(now);
         for (age, bucket) in by_age.into_iter().enumerate() {
-            let number = scaled.newest.saturating_sub(age as u64);
-            scaled.buckets[slot(number)] = bucket;
+            // Where buckets are so long that there were fewer since the first moment, the first one takes the rest.
+            let first = &mut scaled.buckets[slot(scaled.newest.saturating_sub(age as u64))];
+            first.attempts += bucket.attempts;
+            first.accepts += bucket.accepts;
         }
         scaled.sum = self.sum;
         *self = scaled;
@@ -178,6 +181,18 @@ mod tests {
         assert_eq!(window.counted(), (20, 0));
         window.rescale(SECOND, at(39 + 200));
         window.probability(2.0, 0.01, at(39 + 240));
+        assert_eq!(window.counted(), (0, 0));
+    }
+
+    #[test]
+    fn buckets_longer_than_all_time_keep_what_was_counted_once() {
+        let mut window = Window::new(SECOND);
+        (0..40).for_each(|second| _ = window.attempt(at(second)));
+        window.rescale(SECOND * 1_000_000, at(39));
+        assert_eq!(window.counted(), (40, 0));
+        window.rescale(SECOND, at(39));
+        assert_eq!(window.counted(), (40, 0));
+        window.probability(2.0, 0.01, at(79));
         assert_eq!(window.counted(), (0, 0));
     }
 

@@ -274,3 +274,44 @@ async fn a_timeout_alone_drops_the_call_and_sends_on_what_time_it_has() {
     let Err(Cause::Refused(refusal)) = service.call(hurried(0)).await else { panic!("it is over") };
     assert_eq!(refusal.reason, Reason::DeadlinePassed);
 }
+
+#[tokio::test]
+async fn a_call_is_dropped_before_its_place_is_given_away() {
+    struct Looks(Arc<Bulkhead>, Arc<AtomicUsize>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.1.store(self.0.under_way() as usize, Ordering::SeqCst);
+        }
+    }
+    let (policy, seen) = (bulkhead(1, 0), Arc::new(AtomicUsize::new(9)));
+    let (own, note) = (Arc::clone(&policy), Arc::clone(&seen));
+    let mut service =
+        PolicyLayer::new(Arc::clone(&policy), Outcome::of).layer_of(service_fn(move |_: Request| {
+            let looks = Looks(Arc::clone(&own), Arc::clone(&note));
+            async move {
+                let _looks = looks;
+                std::future::pending::<Result<Response, Infallible>>().await
+            }
+        }));
+    {
+        let mut call = std::pin::pin!(service.call(request()));
+        assert!(poll(&mut call).is_pending());
+    }
+    assert_eq!((seen.load(Ordering::SeqCst), policy.under_way()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_retry_that_is_polled_after_its_end_does_not_call_again() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&calls);
+    let service = service_fn(move |request: Request| {
+        own.fetch_add(1, Ordering::SeqCst);
+        answers(request)
+    });
+    let retry = Arc::new(Retry::new(RetryConfig::default()).unwrap());
+    let mut service = RetryLayer::new(retry, Clock::system(), Outcome::of).layer_of(service);
+    let mut call = std::pin::pin!(service.call(request()));
+    assert!(poll(&mut call).is_ready());
+    assert!(poll(&mut call).is_pending());
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod allocations;
+mod configs;
 mod layer;
 mod serve;

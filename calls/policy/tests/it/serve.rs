@@ -93,3 +93,49 @@ async fn who_is_over_a_quota_is_told_when_to_come_back_and_who_is_too_late_that_
     late.extensions_mut().insert(Context::root().with_timeout(&clock, Duration::ZERO));
     assert_eq!(text(&router, late).await.0, StatusCode::GATEWAY_TIMEOUT);
 }
+
+#[tokio::test]
+async fn an_attempt_has_its_own_time_and_does_not_begin_with_too_little_of_the_whole() {
+    let (clock, manual) = Clock::manual();
+    let millis = Duration::from_millis;
+    let timeout =
+        TimeoutConfig { overall: Some(millis(100)), attempt: Some(millis(60)), minimum: millis(50) };
+    let places = BulkheadConfig::of(1);
+    let (router, stack) = router(|builder| builder.timeout(timeout).bulkhead(places), &clock);
+    let hang = || tokio::spawn(router.clone().oneshot(ask("/hang")));
+    let (first, second) = (hang(), hang());
+    tokio::task::yield_now().await;
+    assert_eq!(stack.bulkhead().unwrap().waiting(), 1);
+    manual.advance(millis(60));
+    assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    // Its turn has come, with 40 ms left of its hundred.
+    assert_eq!(second.await.unwrap().unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    let counted = stack.counted();
+    assert_eq!((counted.attempts_timed_out, counted.calls_timed_out), (1, 0));
+    assert_eq!(stack.bulkhead().unwrap().under_way(), 0);
+}
+
+#[tokio::test]
+async fn a_request_is_dropped_before_its_place_is_given_away() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    struct Looks(Arc<Stack>, Arc<AtomicU32>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.1.store(self.0.bulkhead().unwrap().under_way(), Ordering::SeqCst);
+        }
+    }
+    let seen = Arc::new(AtomicU32::new(9));
+    let stack = Arc::new(Stack::server("shop").bulkhead(BulkheadConfig::of(1)).build().unwrap());
+    let (own, note) = (Arc::clone(&stack), Arc::clone(&seen));
+    let service = tower::service_fn(move |_: Request<Body>| {
+        let looks = Looks(Arc::clone(&own), Arc::clone(&note));
+        async move {
+            let _looks = looks;
+            std::future::pending::<Result<http::Response<Body>, std::convert::Infallible>>().await
+        }
+    });
+    let layer = ServeLayer::new(Arc::clone(&stack), ClassifyHttp::default());
+    let call = tower::Layer::layer(&layer, service).oneshot(ask("/"));
+    assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err());
+    assert_eq!((seen.load(Ordering::SeqCst), stack.bulkhead().unwrap().under_way()), (1, 0));
+}

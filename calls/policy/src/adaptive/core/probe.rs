@@ -7,6 +7,7 @@ use mamparo_context::Moment;
 
 use super::Call;
 use crate::adaptive::config::AdaptiveConfig;
+use crate::draw::scaled;
 
 /// The share of the interval by which a measurement comes earlier or later.
 const JITTER: f64 = 0.25;
@@ -74,7 +75,7 @@ impl Probe {
 
     /// Begins a measurement with no more than `limit` calls under way.
     pub(super) fn drain(&mut self, limit: u64, now: Moment) {
-        self.state = State::Draining { limit, gives_up: now + self.window * PATIENCE };
+        self.state = State::Draining { limit, gives_up: now + self.window.saturating_mul(PATIENCE) };
     }
 
     pub(super) fn see(&mut self, call: &Call, now: Moment, unit: impl FnOnce() -> f64) -> Step {
@@ -110,7 +111,7 @@ impl Probe {
     }
 
     fn wait(&mut self, now: Moment, unit: f64) {
-        let next = now + self.every.mul_f64(1.0 - JITTER + 2.0 * JITTER * unit);
+        let next = now + scaled(self.every, 1.0 - JITTER + 2.0 * JITTER * unit);
         self.state = State::Waiting { next };
     }
 }

@@ -42,7 +42,7 @@ impl Window {
     pub(super) fn close(&mut self, config: &AdaptiveConfig, now: Moment) -> Option<Sample> {
         let age = now.since(self.began);
         let is_full = age >= config.window && self.calls >= config.min_samples;
-        if self.calls == 0 || !(is_full || age >= config.window * STRETCH) {
+        if self.calls == 0 || !(is_full || age >= config.window.saturating_mul(STRETCH)) {
             return None;
         }
         let rtt = match self.answered {

@@ -238,7 +238,7 @@ impl<T> Line<T> {
     /// Longest wait as things stand.
     fn allowed(&self) -> Duration {
         match self.codel.is_overloaded() {
-            true => self.config.max_wait.min(self.config.target * 2),
+            true => self.config.max_wait.min(self.config.target.saturating_mul(2)),
             false => self.config.max_wait,
         }
     }
