@@ -120,6 +120,8 @@ impl Stack {
             readings.counter(names::POLICY_REPEATS, &[("kind", "retry")], counted.repeats);
             readings.counter(names::POLICY_REPEATS, &[("kind", "shadow")], counted.shadow_repeats);
             readings.gauge(names::RETRY_BUDGET, &[], retry.budget().tokens() as f64);
+        }
+        if self.retry().is_some() || self.hedge().is_some() {
             for (reason, count) in counted.given_up {
                 readings.counter(names::RETRY_GIVEN_UP, &[("reason", reason)], count);
             }

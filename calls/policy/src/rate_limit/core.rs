@@ -79,11 +79,12 @@ impl Price {
 /// lies before another call's is no matter: time goes on in the bucket.
 #[inline]
 pub(crate) fn take(tat: u64, price: Price, cost: u64, now: u64) -> Result<u64, u64> {
+    // All of these are at most `END`, an eighth of what the type holds: their sums do not overflow.
     let start = tat.max(now);
     let charge = price.charge(cost);
-    let filled = start.saturating_add(price.need(charge));
-    if filled.saturating_sub(now) <= price.tolerance {
-        Ok(start.saturating_add(charge).min(END))
+    let filled = start + price.need(charge);
+    if filled - now <= price.tolerance {
+        Ok((start + charge).min(END))
     } else {
         Err(filled.saturating_sub(price.tolerance))
     }

@@ -16,6 +16,7 @@ use super::Stack;
 use super::error::Cause;
 use super::permit::{Entering, StackPermit};
 use crate::body::Held;
+use crate::fault_injection::{Injection, Then};
 use crate::operation::{Carry, Oneshot};
 use crate::time::{Sleep, sleep_until};
 use crate::{Classify, Outcome, Refusal};
@@ -83,9 +84,11 @@ where
             Ok(_) => Stage::Enters { entering: self.stack.enter(&cx) },
             Err(refusal) => Stage::Refused { refusal },
         };
+        let injection = self.stack.faults.as_ref().map(|faults| faults.decide(&cx)).unwrap_or_default();
         self.stack.counts.called();
         request.carry(cx);
         ServeFuture {
+            injection,
             stage,
             classify: self.classify.clone(),
             stack: Arc::clone(&self.stack),
@@ -99,9 +102,19 @@ where
 }
 
 enum Stage {
-    Enters { entering: Entering },
-    Served { permit: StackPermit },
-    Refused { refusal: Refusal },
+    Enters {
+        entering: Entering,
+    },
+    /// Made to wait by an injected fault.
+    Delayed {
+        permit: StackPermit,
+    },
+    Served {
+        permit: StackPermit,
+    },
+    Refused {
+        refusal: Refusal,
+    },
     Over,
 }
 
@@ -113,6 +126,7 @@ pin_project! {
         #[pin]
         call: Option<Oneshot<S, Request<Q>>>,
         stage: Stage,
+        injection: Injection,
         classify: C,
         stack: Arc<Stack>,
         started: Moment,
@@ -132,35 +146,37 @@ where
 {
     type Output = Result<Response<Held<B, Serving>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Stage::Enters { entering } = this.stage {
-            *this.stage = match ready!(Pin::new(entering).poll(task)) {
-                Ok(permit) => {
-                    let now = this.stack.clock.moment();
-                    match this.stack.timeout.attempt_until(*this.whole, now) {
-                        Ok(until) => {
-                            *this.until = until;
-                            Stage::Served { permit }
-                        }
-                        Err(refusal) => {
-                            permit.give_back();
-                            Stage::Refused { refusal }
-                        }
-                    }
-                }
-                Err(refusal) => Stage::Refused { refusal },
-            };
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        if let Stage::Enters { entering } = self.as_mut().project().stage {
+            let turn = ready!(Pin::new(entering).poll(task));
+            self.as_mut().turn(turn);
+        }
+        let mut this = self.as_mut().project();
+        if let Stage::Delayed { .. } = this.stage {
+            if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+                ready!(timer.poll(task));
+            }
+            this.timer.set(None);
+            let late = this.until.is_some_and(|until| until <= this.stack.clock.moment());
+            match (late, this.injection.then) {
+                (true, _) => return Poll::Ready(Ok(self.late())),
+                (_, Then::Fail) => return Poll::Ready(Ok(self.ends(&Cause::Injected { sent: false }))),
+                _ => {}
+            }
+            if let Stage::Delayed { permit } = std::mem::replace(this.stage, Stage::Over) {
+                *this.stage = Stage::Served { permit };
+            }
         }
         if let Stage::Refused { refusal } = this.stage {
             let refusal = *refusal;
-            *this.stage = Stage::Over;
-            this.call.set(None);
-            return Poll::Ready(Ok(told(&Cause::<S::Error>::Refused(refusal))));
+            return Poll::Ready(Ok(self.ends(&Cause::Refused(refusal))));
         }
         let Some(call) = this.call.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(result) = call.poll(task) {
             this.call.set(None);
+            if this.injection.then == Then::Abort {
+                return Poll::Ready(Ok(self.ends(&Cause::Injected { sent: true })));
+            }
             let outcome = this.classify.classify(&result);
             let permit = match std::mem::replace(this.stage, Stage::Over) {
                 Stage::Served { permit } => Some(permit),
@@ -174,22 +190,60 @@ where
             this.timer.set(Some(sleep_until(&this.stack.clock, until)));
         }
         match this.timer.as_mut().as_pin_mut().map(|timer| timer.poll(task)) {
-            Some(Poll::Ready(())) => {
-                // Dropped first: whoever works for it stops before its place is given away.
-                this.call.set(None);
-                let whole = *this.until == *this.whole;
-                this.stack.counts.timed_out(whole);
-                let late: Cause<S::Error> =
-                    Cause::TimedOut { after: this.stack.clock.moment().since(*this.started), whole };
-                if let (Stage::Served { permit }, Some(fault)) =
-                    (std::mem::replace(this.stage, Stage::Over), late.own_fault())
-                {
-                    permit.record(&Outcome::Failure(fault));
-                }
-                Poll::Ready(Ok(told(&late)))
-            }
+            Some(Poll::Ready(())) => Poll::Ready(Ok(self.late())),
             _ => Poll::Pending,
         }
+    }
+}
+
+impl<C, S: Service<Request<Q>>, Q> ServeFuture<C, S, Q> {
+    /// The policies have let it through, or not.
+    fn turn(self: Pin<&mut Self>, turn: Result<StackPermit, Refusal>) {
+        let mut this = self.project();
+        let now = this.stack.clock.moment();
+        *this.stage = match turn {
+            Err(refusal) => Stage::Refused { refusal },
+            Ok(permit) => match this.stack.timeout.attempt_until(*this.whole, now) {
+                Err(refusal) => {
+                    permit.give_back();
+                    Stage::Refused { refusal }
+                }
+                Ok(until) => {
+                    *this.until = until;
+                    if this.injection.delay.is_some() || this.injection.then == Then::Fail {
+                        let end = now + this.injection.delay.unwrap_or_default();
+                        let end = end.min(until.unwrap_or(Moment::NEVER));
+                        this.timer.set(Some(sleep_until(&this.stack.clock, end)));
+                        Stage::Delayed { permit }
+                    } else {
+                        Stage::Served { permit }
+                    }
+                }
+            },
+        };
+    }
+
+    /// Its time is over.
+    fn late<B: Body + Default>(self: Pin<&mut Self>) -> Response<Held<B, Serving>> {
+        let whole = self.until == self.whole;
+        self.stack.counts.timed_out(whole);
+        let after = self.stack.clock.moment().since(self.started);
+        self.ends(&Cause::TimedOut { after, whole })
+    }
+
+    /// It ends without an answer of the service.
+    fn ends<B: Body + Default>(self: Pin<&mut Self>, cause: &Cause<S::Error>) -> Response<Held<B, Serving>> {
+        let mut this = self.project();
+        // Dropped first: whoever works for it stops before its place is given away.
+        this.call.set(None);
+        let held = match std::mem::replace(this.stage, Stage::Over) {
+            Stage::Served { permit } | Stage::Delayed { permit } => Some(permit),
+            _ => None,
+        };
+        if let (Some(permit), Some(fault)) = (held, cause.own_fault()) {
+            permit.record(&Outcome::Failure(fault));
+        }
+        told(cause)
     }
 }
 

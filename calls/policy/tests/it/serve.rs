@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use mamparo_context::{Clock, Context};
 use mamparo_policy::bulkhead::BulkheadConfig;
+use mamparo_policy::fault_injection::FaultInjectionConfig;
 use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::rate_limit::RateLimitConfig;
 use mamparo_policy::stack::{ServeLayer, ServerBuilder, Stack};
@@ -138,4 +139,28 @@ async fn a_request_is_dropped_before_its_place_is_given_away() {
     let call = tower::Layer::layer(&layer, service).oneshot(ask("/"));
     assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err());
     assert_eq!((seen.load(Ordering::SeqCst), stack.bulkhead().unwrap().under_way()), (1, 0));
+}
+
+#[tokio::test]
+async fn faults_on_purpose_are_injected_into_a_server_too() {
+    let base = FaultInjectionConfig { allow_in_release: true, ..FaultInjectionConfig::default() };
+    for (faults, status) in [
+        (FaultInjectionConfig { error_percent: 100.0, ..base.clone() }, StatusCode::SERVICE_UNAVAILABLE),
+        (FaultInjectionConfig { abort_percent: 100.0, ..base.clone() }, StatusCode::SERVICE_UNAVAILABLE),
+        (
+            FaultInjectionConfig { delay_percent: 100.0, delay: Duration::from_millis(7), ..base },
+            StatusCode::OK,
+        ),
+    ] {
+        let (clock, manual) = Clock::manual();
+        let bulkhead = BulkheadConfig::of(1);
+        let (router, stack) = router(|builder| builder.bulkhead(bulkhead).fault_injection(faults), &clock);
+        let call = tokio::spawn(async move { text(&router, ask("/left")).await.0 });
+        tokio::task::yield_now().await;
+        if let Some(wait) = manual.next_wakeup() {
+            manual.advance(wait);
+        }
+        assert_eq!(call.await.unwrap(), status);
+        assert_eq!((stack.faults().unwrap().injected(), stack.bulkhead().unwrap().under_way()), (1, 0));
+    }
 }
