@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
-use std::time::Duration;
 
 use mamparo_context::{Attempt as Number, Context, Deadline, Fault, Moment, Retry as Advice};
 use pin_project_lite::pin_project;
@@ -24,6 +23,12 @@ enum State {
     /// Between two attempts.
     Pause,
     Done,
+}
+
+/// What becomes of a call after one of its attempts has ended.
+enum Goes {
+    On,
+    Over(Option<GaveUp>),
 }
 
 pin_project! {
@@ -266,60 +271,62 @@ where
                     }
                 }
             }
-            Repeats::Hedge(hedge) => match ended.outcome.fault() {
-                None => {
-                    let first = this.first.as_ref().as_pin_ref().and_then(|first| first.made());
-                    let took = ended.now.since(first.unwrap_or(ended.started));
-                    hedge.answered(this.race, &ended.outcome, took, ended.now);
-                    if this.race.extra() > 0 && this.first.is_some() {
-                        this.stack.counts.hedge_won();
-                    }
-                    None
-                }
-                Some(fault) => {
-                    let refused = matches!(ended.result, Err(Cause::Refused(_)));
-                    // What was asked in vain is asked in vain by the others, too.
-                    let is_final = !refused && !fault.is_transient();
-                    let alone = this.first.is_none() && this.others.is_empty();
-                    if !alone && !is_final {
-                        return None;
-                    }
-                    // Who was refused here, or is asked to come later, is not helped by another one at once.
-                    let at_once = !refused
-                        && matches!(ended.outcome, Outcome::Failure(Fault { retry: Advice::Now, .. }));
-                    match at_once {
-                        true => match self.as_mut().after_failure(ended.now) {
-                            Again::After(_) => return None,
-                            Again::GaveUp(why) => Some(why),
-                            Again::No | Again::Shadow => None,
-                        },
-                        false => None,
-                    }
-                }
+            Repeats::Hedge(_) => match self.as_mut().after_hedged(&ended) {
+                Goes::On => return None,
+                Goes::Over(given_up) => given_up,
             },
         };
         Some(ended.result.map_err(|cause| CallError { indeterminate, ..cause.given_up(given_up) }))
     }
 
-    /// The only attempt has failed at `now`: whether another one is begun.
-    fn after_failure(mut self: Pin<&mut Self>, now: Moment) -> Again {
-        let Repeats::Hedge(hedge) = &self.stack.repeats else { return Again::No };
-        if !hedge.applies(&self.cx) {
-            return Again::No;
+    /// An attempt of a hedged call has ended.
+    fn after_hedged(self: Pin<&mut Self>, ended: &Ended<T, E>) -> Goes {
+        let this = self.as_ref().project_ref();
+        let Repeats::Hedge(hedge) = &this.stack.repeats else { return Goes::Over(None) };
+        let Some(fault) = ended.outcome.fault() else {
+            let first = this.first.as_pin_ref();
+            let is_first = first.is_none();
+            let began = first.and_then(|first| first.made()).unwrap_or(ended.started);
+            let took = ended.now.since(began);
+            if this.race.extra() > 0 && !is_first {
+                this.stack.counts.hedge_won();
+            }
+            let this = self.project();
+            if let Repeats::Hedge(hedge) = &this.stack.repeats {
+                hedge.answered(this.race, &ended.outcome, took, ended.now);
+            }
+            return Goes::Over(None);
+        };
+        let refused = matches!(ended.result, Err(Cause::Refused(_)));
+        // What was asked in vain is asked in vain by the others, too.
+        let is_final = !refused && !fault.is_transient();
+        let alone = this.first.is_none() && this.others.is_empty();
+        if !alone && !is_final {
+            return Goes::On;
         }
+        // Who was refused here, or is asked to come later, is not helped by another one at once.
+        let at_once = !refused && matches!(ended.outcome, Outcome::Failure(Fault { retry: Advice::Now, .. }));
+        if !at_once || !hedge.applies(this.cx) {
+            return Goes::Over(None);
+        }
+        self.after_failure(ended.now)
+    }
+
+    /// The only attempt has failed at `now`: whether another one is begun.
+    fn after_failure(mut self: Pin<&mut Self>, now: Moment) -> Goes {
         let minimum = self.stack.timeout.minimum;
         if self.until.is_some_and(|until| now + minimum >= until) {
             self.stack.counts.gave_up(GaveUp::Deadline);
-            return Again::GaveUp(GaveUp::Deadline);
+            return Goes::Over(Some(GaveUp::Deadline));
         }
         match self.as_mut().begin_another(Due::Failed) {
-            Start::Yes => Again::After(Duration::ZERO),
-            Start::NoBudget => Again::GaveUp(GaveUp::Budget),
+            Start::Yes => Goes::On,
+            Start::NoBudget => Goes::Over(Some(GaveUp::Budget)),
             Start::No => {
                 self.stack.counts.gave_up(GaveUp::Attempts);
-                Again::GaveUp(GaveUp::Attempts)
+                Goes::Over(Some(GaveUp::Attempts))
             }
-            Start::Shadow | Start::Shadowed => Again::Shadow,
+            Start::Shadow | Start::Shadowed => Goes::Over(None),
         }
     }
 }
