@@ -19,18 +19,27 @@ const HEIGHT: f64 = 420.0;
 /// Characters of the heading that have room.
 const HEADING_CHARS_MAX: usize = 120;
 
+/// Plain colours, for not every program that shows pictures knows variables.
 const STYLE: &str = "\
-.replay{--ink:#1f2328;--grid:#d1d9e0;--ground:#ffffff;--ok:#4ac26b;--refused:#d4a72c;--failed:#fa4549;--late:#a475f9;--line:#0550ae}
-@media (prefers-color-scheme:dark){.replay{--ink:#e6edf3;--grid:#3d444d;--ground:#0d1117;--ok:#238636;--refused:#9e6a03;--failed:#da3633;--late:#8957e5;--line:#79c0ff}}
-.replay text{fill:var(--ink);font:12px system-ui,sans-serif}
+.replay text{fill:#1f2328;font:12px system-ui,sans-serif}
 .replay .heading{font-weight:600}
-.replay .ground{fill:var(--ground)}
-.replay .grid{stroke:var(--grid);fill:none}
-.replay .ok,.replay .closed{fill:var(--ok)}
-.replay .refused,.replay .half{fill:var(--refused)}
-.replay .failed,.replay .open{fill:var(--failed)}
-.replay .late{fill:var(--late)}
-.replay .attempts{stroke:var(--line);stroke-width:2;fill:none}
+.replay .ground{fill:#ffffff}
+.replay .grid{stroke:#d1d9e0;fill:none}
+.replay .ok,.replay .closed{fill:#4ac26b}
+.replay .refused,.replay .half{fill:#d4a72c}
+.replay .failed,.replay .open{fill:#fa4549}
+.replay .late{fill:#a475f9}
+.replay .attempts{stroke:#0550ae;stroke-width:2;fill:none}
+@media (prefers-color-scheme:dark){
+.replay text{fill:#e6edf3}
+.replay .ground{fill:#0d1117}
+.replay .grid{stroke:#3d444d}
+.replay .ok,.replay .closed{fill:#238636}
+.replay .refused,.replay .half{fill:#9e6a03}
+.replay .failed,.replay .open{fill:#da3633}
+.replay .late{fill:#8957e5}
+.replay .attempts{stroke:#79c0ff}
+}
 ";
 
 /// What calls come to.
