@@ -3,3 +3,4 @@
 pub mod broker;
 pub mod ledger;
 pub mod programs;
+pub mod write_behind;
