@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::duration::nanos;
 use crate::moment::Moment;
 use crate::sleep::ManualSleep;
 
@@ -250,7 +251,7 @@ pub struct ManualClock(Arc<ManualTime>);
 impl ManualClock {
     /// Moves the clock forward by `by`, up to the end of all time, and wakes who sleeps until then or less.
     pub fn advance(&self, by: Duration) {
-        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(by);
         let later = |elapsed: u64| Some(elapsed.saturating_add(nanos));
         _ = self.0.elapsed_nanos.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
         let now = self.0.moment();

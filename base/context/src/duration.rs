@@ -34,6 +34,12 @@ pub fn text(duration: Duration) -> String {
     }
 }
 
+/// A time span as a whole number of nanoseconds, as it fits into an atomic; 584 years for whatever is longer.
+#[inline]
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// As [`text`].
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::ops::Add;
 use std::time::{Duration, Instant};
 
 use crate::clock::process_start;
+use crate::duration::nanos;
 
 /// Nanoseconds since a moment of this process that stays the same; it has no meaning in another process. All
 /// arithmetic saturates: there is nothing before 0, and the end is 584 years away.
@@ -50,8 +51,7 @@ impl Add<Duration> for Moment {
 
     #[inline]
     fn add(self, by: Duration) -> Moment {
-        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        Moment(self.0.saturating_add(nanos))
+        Moment(self.0.saturating_add(nanos(by)))
     }
 }
 

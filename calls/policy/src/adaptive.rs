@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
+use mamparo_context::duration::nanos;
 use mamparo_context::{Clock, Context, Moment, Origin, Random, duration};
 
 pub use self::config::{AdaptiveConfig, AimdConfig, AlgorithmConfig, Gradient2Config, VegasConfig};
@@ -245,10 +246,6 @@ impl AdaptiveLimit {
         self.limit.store(core.limit(), Ordering::SeqCst);
         self.rtt.store(core.rtt().map_or(0, nanos), Ordering::Relaxed);
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Whether a call that came to `outcome` was dropped; `None` when it says nothing of how long calls take. An answer

@@ -4,16 +4,31 @@ use std::time::{Duration, SystemTime};
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use mamparo_context::{Clock, Fault, Retry, Timestamp};
+use mamparo_context::{Carrier, Clock, Fault, Retry, Timestamp};
 
 use crate::stack::{CallError, Cause};
-use crate::{Classify, Outcome, Policy, Reason, ToFault};
+use crate::{Classify, Outcome, Policy, Reason, Refusal, ToFault};
 
 /// An answer that carries this with the value `never` is not to be asked for again by anybody: who sends it has tried.
 pub const RETRY: HeaderName = HeaderName::from_static("mamparo-retry");
 const NEVER: HeaderValue = HeaderValue::from_static("never");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// Headers as a context is read from them, by [`mamparo_context::http::read`]: nothing is written. A header that is
+/// there twice is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'h>(pub &'h HeaderMap);
+
+impl Carrier for Received<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.get_all(name).iter();
+        let first = values.next()?;
+        if values.next().is_some() { None } else { first.to_str().ok() }
+    }
+
+    fn set(&mut self, _: &'static str, _: String) {}
+}
 
 /// Understands answers over HTTP, those of gRPC included where their status stands in the head.
 #[derive(Clone, Debug, Default)]
@@ -137,13 +152,7 @@ pub(crate) fn answer_to<E>(cause: &Cause<E>, never: bool) -> (StatusCode, Header
             if let Some(after) = refusal.retry_after {
                 headers.insert(RETRY_AFTER, seconds(after));
             }
-            match (refusal.policy, refusal.reason) {
-                (Policy::RateLimit, Reason::OverQuota | Reason::QueueFull | Reason::WaitTooLong) => {
-                    StatusCode::TOO_MANY_REQUESTS
-                }
-                (Policy::Timeout, _) => StatusCode::GATEWAY_TIMEOUT,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            }
+            status(refusal)
         }
         Cause::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
         Cause::Injected { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -155,6 +164,17 @@ pub(crate) fn answer_to<E>(cause: &Cause<E>, never: bool) -> (StatusCode, Header
     (status, headers)
 }
 
+/// The status of what a policy has refused: 429 where the client asked for too much, 504 where it was too late, else 503.
+pub const fn status(refusal: &Refusal) -> StatusCode {
+    match (refusal.policy, refusal.reason) {
+        (Policy::RateLimit, Reason::OverQuota | Reason::QueueFull | Reason::WaitTooLong) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        (Policy::Timeout, _) => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 /// Whole seconds, rounded up, and never 0, which means at once.
 pub fn seconds(after: Duration) -> HeaderValue {
     let up = after.as_secs() + u64::from(after.subsec_nanos() > 0);
@@ -164,7 +184,6 @@ pub fn seconds(after: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Refusal;
     use crate::retry::GaveUp;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {

@@ -24,7 +24,7 @@ use counts::StackCounts;
 pub use error::{CallError, Cause};
 pub use execution::Execution;
 pub use layer::{StackLayer, StackService};
-use mamparo_context::{Clock, Context};
+use mamparo_context::{Clock, Context, Moment};
 use parts::Parts;
 pub use permit::{Entering, StackPermit};
 pub use serve::{ServeFuture, ServeLayer, ServeService, Serving};
@@ -223,6 +223,13 @@ impl Stack {
     #[inline]
     fn times_success(&self) -> bool {
         matches!(self.repeats, Repeats::Hedge(_)) || self.parts.times_success()
+    }
+
+    /// When an attempt that came to `outcome` has ended; `otherwise` if nobody looks at that time.
+    #[inline]
+    fn ended_at(&self, outcome: &Outcome, otherwise: Moment) -> Moment {
+        let timed = *outcome != Outcome::Success || self.times_success();
+        if timed { self.clock.moment() } else { otherwise }
     }
 
     #[inline]

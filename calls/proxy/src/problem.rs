@@ -6,9 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-
 use mamparo_context::Fault;
-use mamparo_policy::{Outcome, Policy};
+use mamparo_policy::{Outcome, Policy, http as policy_http};
 
 use crate::accept::Refusal;
 
@@ -128,10 +127,7 @@ impl Problem {
             Self::Unreachable | Self::NoEndpoint | Self::BrokenOff | Self::TooManyConnections => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Refused(refusal) => match refusal.policy {
-                Policy::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            },
+            Self::Refused(refusal) => policy_http::status(&refusal),
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout | Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -219,7 +215,7 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(after) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, mamparo_policy::http::seconds(after));
+            headers.insert(header::RETRY_AFTER, policy_http::seconds(after));
         }
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow);

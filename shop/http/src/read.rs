@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use mamparo_context::{Carrier, Clock, Context, IdempotencyKey};
+use mamparo_context::{Clock, Context, IdempotencyKey};
+use mamparo_policy::http::Received;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
@@ -16,19 +17,6 @@ use crate::Problem;
 use crate::limits::{BODY_BYTES_MAX, BODY_WITHIN, THROWN_AWAY_MAX};
 
 const KEY: &str = "idempotency-key";
-
-/// Headers that are only read.
-struct Received<'h>(&'h HeaderMap);
-
-impl Carrier for Received<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.get_all(name).iter();
-        let first = values.next()?;
-        if values.next().is_some() { None } else { first.to_str().ok() }
-    }
-
-    fn set(&mut self, _: &'static str, _: String) {}
-}
 
 /// The context of a request.
 ///

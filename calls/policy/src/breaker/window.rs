@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mamparo_context::Moment;
+use mamparo_context::duration::nanos;
 
 use super::config::WindowConfig;
 
@@ -158,7 +159,7 @@ impl Window {
 }
 
 fn slice_nanos(time: Duration) -> u64 {
-    (u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / SLICES).max(1)
+    (nanos(time) / SLICES).max(1)
 }
 
 fn index(number: u64) -> usize {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
+use mamparo_context::duration::nanos;
 use mamparo_context::{Clock, Context, Moment, duration};
 
 use super::config::BulkheadConfig;
@@ -295,10 +296,6 @@ impl Bulkhead {
 
 fn refuse(reason: Reason) -> Refusal {
     Refusal::new(Policy::Bulkhead, reason)
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "half of the word is meant")]

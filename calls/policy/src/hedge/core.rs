@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mamparo_context::duration::nanos;
 use mamparo_context::{Context, Fault, Moment};
 
 use super::config::HedgeConfig;
@@ -169,8 +170,4 @@ pub(crate) enum Start {
     Shadow,
     /// The shadow of it was counted already.
     Shadowed,
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

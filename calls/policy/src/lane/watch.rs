@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use mamparo_context::duration::nanos;
 use mamparo_context::{Clock, Moment};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -124,7 +125,7 @@ impl Polls {
 
     fn add(&self, took: Duration, threshold: Duration, now: Moment) {
         self.timed.fetch_add(1, Ordering::Relaxed);
-        self.longest.fetch_max(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.longest.fetch_max(nanos(took), Ordering::Relaxed);
         if took > threshold {
             self.say(took, now);
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mamparo_context::Moment;
+use mamparo_context::duration::nanos;
 
 use super::config::BudgetConfig;
 use crate::sync::{AtomicU64, Ordering};
@@ -88,7 +89,7 @@ impl Budget {
         }
         // A floor can be so low that the next time lies beyond all time.
         let each = Duration::try_from_secs_f64(1.0 / self.config.floor_per_second).unwrap_or(Duration::MAX);
-        let each = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
+        let each = nanos(each);
         let take = |used: u64| (used <= now.as_nanos()).then(|| now.as_nanos().saturating_add(each));
         self.floor.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }

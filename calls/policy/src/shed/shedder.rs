@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use mamparo_context::duration::nanos;
 use mamparo_context::{Clock, Context, Criticality, Moment, Random};
 
 use super::Signal;
@@ -134,8 +135,7 @@ impl Shedder {
         self.mode.set(config.mode);
         let each = if config.trickle > 0.0 { (1.0 / config.trickle).round() as u32 } else { 0 };
         self.trickle.store(each, Ordering::Relaxed);
-        let after = u64::try_from(config.retry_after.as_nanos()).unwrap_or(u64::MAX);
-        self.retry_after.store(after, Ordering::Relaxed);
+        self.retry_after.store(nanos(config.retry_after), Ordering::Relaxed);
         self.salt.store(self.salt_of(config), Ordering::Relaxed);
     }
 

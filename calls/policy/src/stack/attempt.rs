@@ -234,8 +234,7 @@ impl<F: Future> Attempt<F> {
                 return Poll::Ready(self.failed(common, Cause::Injected { sent: true }, now));
             }
             let outcome = common.classify.classify(&result);
-            let timed = outcome != Outcome::Success || common.stack.times_success();
-            let now = if timed { common.stack.clock.moment() } else { *this.started };
+            let now = common.stack.ended_at(&outcome, *this.started);
             let (result, started) = (result.map_err(Cause::Failed), *this.started);
             self.settle(common, &outcome, now);
             return Poll::Ready(Ended { result, outcome, started, now });

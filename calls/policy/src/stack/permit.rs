@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use mamparo_context::Context;
+use mamparo_context::{Context, Moment};
 
 use super::Stack;
 use super::parts::{Line, Passes, Step};
@@ -23,14 +23,11 @@ pub struct StackPermit {
 impl StackPermit {
     /// The attempt has come to `outcome` now.
     pub fn record(mut self, outcome: &Outcome) {
-        let timed = *outcome != Outcome::Success || self.stack.times_success();
-        let now = if timed { self.stack.clock.moment() } else { mamparo_context::Moment::ZERO };
+        let now = self.stack.ended_at(outcome, Moment::ZERO);
         self.is_over = true;
         self.stack.parts.record(&mut self.passes, outcome, now);
     }
-}
 
-impl StackPermit {
     /// The attempt was not made after all: all that it took comes back.
     pub(super) fn give_back(mut self) {
         self.is_over = true;

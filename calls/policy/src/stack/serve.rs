@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
-use mamparo_context::{Carrier, Context, Deadline, Moment};
+use mamparo_context::{Context, Deadline, Moment};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -17,6 +17,7 @@ use super::error::Cause;
 use super::permit::{Entering, StackPermit};
 use crate::body::Held;
 use crate::fault_injection::{Injection, Then};
+use crate::http::Received;
 use crate::operation::{Carry, Oneshot};
 use crate::time::{Sleep, sleep_until};
 use crate::{Classify, Outcome, Refusal};
@@ -71,7 +72,7 @@ where
         let clock = &self.stack.clock;
         let cx = match request.context() {
             Some(cx) => cx.clone(),
-            None => mamparo_context::http::read(clock, &Headers(request.headers_mut()))
+            None => mamparo_context::http::read(clock, &Received(request.headers()))
                 .unwrap_or_else(|_| Context::root()),
         };
         let started = clock.moment();
@@ -269,23 +270,4 @@ fn told<B: Body + Default, E>(cause: &Cause<E>) -> Response<Held<B, Serving>> {
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     answer
-}
-
-/// Headers of a request as a context is read from them.
-struct Headers<'a>(&'a mut HeaderMap);
-
-impl Carrier for Headers<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok(),
-            _ => None,
-        }
-    }
-
-    fn set(&mut self, name: &'static str, value: String) {
-        if let Ok(value) = value.try_into() {
-            self.0.insert(name, value);
-        }
-    }
 }

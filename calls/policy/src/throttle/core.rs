@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use mamparo_context::Moment;
+use mamparo_context::duration::nanos;
 
 /// Buckets of a window: what is forgotten at a time is a fortieth.
 pub const BUCKETS: usize = 40;
@@ -107,8 +108,7 @@ impl Window {
     }
 
     fn number(&self, now: Moment) -> u64 {
-        let length = u64::try_from(self.length.as_nanos()).unwrap_or(u64::MAX);
-        now.as_nanos() / length.max(1)
+        now.as_nanos() / nanos(self.length).max(1)
     }
 
     fn has(&self, bucket: u64) -> bool {
