@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mamparo_proxy::{
-    Access, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Upstream,
+    Access, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Transport, Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -44,8 +44,12 @@ fn main() -> Result<(), Failed> {
         target: Target::Service { name: "hello".into(), strip_prefix: false },
         settings: Settings::default(),
     };
-    let upstream =
-        Upstream { name: "hello".into(), endpoints: vec![endpoint], settings: Settings::default() };
+    let upstream = Upstream {
+        name: "hello".into(),
+        endpoints: vec![endpoint],
+        transport: Transport::default(),
+        settings: Settings::default(),
+    };
     let mut options = Options::new(Routing::new(vec![route], vec![upstream])?);
     options.workers = NonZeroUsize::new(workers.into()).unwrap_or(NonZeroUsize::MIN);
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, front))?;

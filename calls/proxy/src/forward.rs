@@ -1,6 +1,8 @@
-//! Fourth stop: the service. Finds a connection to an endpoint, sends the request, and sends it again only where
-//! it is proven that nobody has seen it, or where it changes nothing.
+//! Fourth stop: the service. Finds a connection to an endpoint, sends the request, and sends it again where it is
+//! proven that nobody has seen it, where it changes nothing, or where the route says so.
 
+mod connect;
+mod spare;
 mod upload;
 
 use std::net::SocketAddr;
@@ -9,22 +11,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
-use tokio::task::spawn_local;
-use tokio::time::{sleep, sleep_until, timeout};
+use hyper::client::conn::TrySendError;
+use mamparo_context::{Moment, TraceContext};
+use mamparo_policy::retry::{Again, End, Tries};
+use mamparo_policy::{Outcome, http::ClassifyHttp};
+use tokio::time::{sleep, sleep_until};
 
 use crate::admit;
-use crate::limits::{BUFFER_BYTES, CONNECT_PAUSE, CONNECT_PAUSE_MAX, UNSENT_RETRIES, after};
-use crate::pool::Lease;
+use crate::limits::{UNSENT_RETRIES, after};
+use crate::pool::{Alone, Lease, Turn};
 use crate::problem::Problem;
 use crate::route::{Service, Settings};
+use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
-pub(crate) use upload::{Fate, Upload};
+use connect::{Next, Opened, Round};
+use spare::Spare;
+pub(crate) use upload::{Fate, Kept, Upload};
 
 /// A request on its way to a service.
 pub(crate) struct Errand<'a> {
@@ -35,13 +39,32 @@ pub(crate) struct Errand<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) deadline: Instant,
     pub(crate) fate: Option<Rc<Fate>>,
+    /// The body, where it can be sent again.
+    pub(crate) kept: Option<Rc<Kept>>,
+    /// Whether the client takes trailers.
+    pub(crate) takes_trailers: bool,
+    /// Whether it asks for another protocol.
+    pub(crate) upgrades: bool,
 }
 
 /// A connection that takes a request now.
 struct Ready {
-    connection: SendRequest<Upload>,
-    endpoint: SocketAddr,
-    opened: Instant,
+    lease: Lease,
+}
+
+/// A request without an answer.
+struct Failed {
+    problem: Problem,
+    /// The request itself, where nothing of it was sent.
+    unsent: Option<Request<Upload>>,
+    /// Whether the service has certainly not acted on it.
+    unseen: bool,
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self { problem, unsent: None, unseen: false }
+    }
 }
 
 impl Errand<'_> {
@@ -49,60 +72,124 @@ impl Errand<'_> {
     pub(crate) async fn send(
         mut self,
         mut request: Request<Upload>,
+        trace: &TraceContext,
     ) -> Result<(Response<Incoming>, Lease), Problem> {
-        let mut tries_left = UNSENT_RETRIES;
-        let mut spare = self.spare(&request);
+        let mut spare = Spare::of(&request, &self);
+        let mut tries = Tries::default();
+        let mut unsent_left = UNSENT_RETRIES;
         let mut is_again = false;
         loop {
-            let mut now = self.worker.clock.now();
-            let turn = self.service()?.next();
-            // What rests in the pool may have gone stale together: a second try takes a new connection.
-            let pooled = turn.filter(|_| !is_again).and_then(|endpoint| self.pooled(endpoint, now));
-            let Ready { mut connection, endpoint, opened } = match pooled {
-                Some(ready) => ready,
-                None => {
-                    // Rare, and large: boxed, so that requests that need no new connection do not carry it.
-                    let ready = Box::pin(self.connect(turn)).await?;
-                    now = self.worker.clock.now();
-                    ready
-                }
-            };
-            admit::write_remaining(request.headers_mut(), self.deadline, now);
-            let answer = self.answered(connection.try_send_request(request), now).await?;
-            let mut error = match answer {
-                Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(Problem::BadAnswer);
-                }
-                Ok(answer) => {
-                    let pool = Rc::clone(&self.worker.pool);
-                    return Ok((answer, Lease { connection, endpoint, opened, pool }));
-                }
-                Err(error) => error,
-            };
-            request = match (error.take_message(), spare.take()) {
-                (Some(unsent), kept) if tries_left > 0 => {
-                    tries_left -= 1;
-                    spare = kept;
-                    unsent
-                }
-                (None, Some(again)) if !error.error().is_parse() => again,
-                _ => return Err(self.failure(&error.into_error())),
-            };
+            let mut sent = self.attempt(request, is_again).await;
             is_again = true;
+            request = match &mut sent {
+                Err(Failed { unsent, .. }) if unsent_left > 0 && unsent.is_some() => {
+                    unsent_left -= 1;
+                    match unsent.take() {
+                        Some(unsent) => unsent,
+                        None => return sent.map_err(|failed| failed.problem),
+                    }
+                }
+                Err(failed) if spare.as_mut().is_some_and(|spare| spare.is_free(failed)) => {
+                    match spare.as_mut().and_then(Spare::take) {
+                        Some(again) => again,
+                        None => return sent.map_err(|failed| failed.problem),
+                    }
+                }
+                _ => match self.again(&sent, &mut tries, spare.as_mut(), trace) {
+                    Some((again, pause)) => {
+                        // The connection, and what is left of the answer on it, goes before the pause.
+                        drop(sent);
+                        sleep(pause).await;
+                        again
+                    }
+                    None => return sent.map_err(|failed| failed.problem),
+                },
+            };
             self.metrics(|metrics| metrics.retries.inc());
         }
     }
 
-    /// A second copy of a request that changes nothing, however often it is made, and has no body.
-    fn spare(&self, request: &Request<Upload>) -> Option<Request<Upload>> {
-        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        (is_safe && self.settings.repeat_safe && self.fate.is_none()).then(|| {
-            let mut spare = Request::new(Upload::NONE);
-            *spare.method_mut() = request.method().clone();
-            *spare.uri_mut() = request.uri().clone();
-            *spare.headers_mut() = request.headers().clone();
-            spare
-        })
+    /// Whether the retry policy of the route has it sent again, and after which pause.
+    fn again(
+        &self,
+        sent: &Result<(Response<Incoming>, Lease), Failed>,
+        tries: &mut Tries,
+        spare: Option<&mut Spare>,
+        trace: &TraceContext,
+    ) -> Option<(Request<Upload>, Duration)> {
+        let retry = self.settings.retry.as_ref()?;
+        let mut outcome = match sent {
+            Ok((answer, _)) => ClassifyHttp::default().head(answer.status(), answer.headers()),
+            Err(failed) => failed.problem.outcome()?,
+        };
+        let spare = spare?;
+        let unseen = matches!(sent, Err(Failed { unseen: true, .. }));
+        if let (Outcome::Failure(fault), true) = (&mut outcome, unseen || spare.is_idempotent()) {
+            fault.indeterminate = false;
+        }
+        // An answer that came before the request was sent whole is not one to this attempt alone.
+        let is_sent = self.fate.as_ref().is_none_or(|fate| fate.sent().is_some());
+        if outcome == Outcome::Success {
+            retry.succeeded(tries);
+            return None;
+        }
+        if sent.is_ok() && !is_sent || !spare.is_there() {
+            return None;
+        }
+        let worker = self.worker;
+        let end = End {
+            now: worker.clock.moment(),
+            until: Some(Moment::from(self.deadline)),
+            minimum: Duration::ZERO,
+            refused: false,
+        };
+        let cx = spare.context(trace);
+        match retry.next(tries, &outcome, &cx, end, || worker.random.unit()) {
+            Again::After(pause) => spare.again().map(|request| (request, pause)),
+            Again::No | Again::GaveUp(_) | Again::Shadow => None,
+        }
+    }
+
+    /// Sends it once.
+    async fn attempt(
+        &mut self,
+        mut request: Request<Upload>,
+        is_again: bool,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let mut now = self.worker.clock.now();
+        let turn = self.service()?.next();
+        // What rests in the pool may have gone stale together: a second try takes a new connection.
+        let pooled = turn.filter(|_| !is_again).and_then(|endpoint| self.pooled(endpoint, now));
+        let Ready { lease } = match pooled {
+            Some(ready) => ready,
+            None => {
+                // Rare, and large: boxed, so that requests that need no new connection do not carry it.
+                let ready = Box::pin(self.connect(turn, is_again)).await?;
+                now = self.worker.clock.now();
+                ready
+            }
+        };
+        admit::write_remaining(request.headers_mut(), self.deadline, now);
+        let (answer, lease) = match lease {
+            Lease::Alone(mut alone) => {
+                spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                let sent = alone.connection.try_send_request(request);
+                (self.answered(sent, now).await?, Lease::Alone(alone))
+            }
+            Lease::Stream(seat) => {
+                spare::fit_http2(&mut request, self.takes_trailers)?;
+                let mut sender = seat.sender();
+                let sent = sender.try_send_request(request);
+                (self.answered(sent, now).await?, Lease::Stream(seat))
+            }
+        };
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
+                Err(Problem::BadAnswer.into())
+            }
+            Ok(answer) => Ok((answer, lease)),
+            Err(error) => Err(self.failed(error)),
+        }
     }
 
     /// Waits for the header of the answer: as long as the route allows from the moment the request is sent whole,
@@ -134,13 +221,16 @@ impl Errand<'_> {
         }
     }
 
-    fn failure(&self, error: &hyper::Error) -> Problem {
-        tracing::debug!(error = error as &dyn std::error::Error, "a request to a service failed");
-        match self.fate.as_ref().and_then(|fate| fate.failure()) {
+    fn failed(&self, mut error: TrySendError<Request<Upload>>) -> Failed {
+        let unsent = error.take_message();
+        let error = error.into_error();
+        tracing::debug!(error = &error as &dyn std::error::Error, "a request to a service failed");
+        let problem = match self.fate.as_ref().and_then(|fate| fate.failure()) {
             Some(problem) => problem,
             None if error.is_parse() => Problem::BadAnswer,
             None => Problem::BrokenOff,
-        }
+        };
+        Failed { problem, unseen: unsent.is_some() || spare::is_refused(&error), unsent }
     }
 
     fn metrics<T>(&self, count: impl FnOnce(&crate::metrics::ServiceMetrics) -> T) {
@@ -155,32 +245,32 @@ impl Errand<'_> {
 
     /// A connection that rests in the pool.
     fn pooled(&self, endpoint: SocketAddr, now: Instant) -> Option<Ready> {
-        let (connection, opened) = self.worker.pool.take(endpoint, now)?;
+        let service = self.service().ok()?;
+        if service.transport.speaks != Speaks::Http1 {
+            return None;
+        }
+        let (pool, lane) = (&self.worker.pool, service.transport.lane(endpoint));
+        let (connection, opened) = pool.take(lane, now)?;
         self.metrics(|metrics| metrics.reuses.inc());
-        Some(Ready { connection, endpoint, opened })
+        let pool = Rc::clone(pool);
+        Some(Ready { lease: Lease::Alone(Alone { connection, lane, opened, pool }) })
     }
 
-    /// A new connection, to the endpoint whose turn it is or to another. Where none takes a connection, waits for
-    /// one to come back, as long as the route allows.
-    async fn connect(&mut self, mut turn: Option<SocketAddr>) -> Result<Ready, Problem> {
+    /// A connection, to the endpoint whose turn it is or to another. Where none takes a connection, waits for one to
+    /// come back, as long as the route allows.
+    async fn connect(&mut self, mut turn: Option<SocketAddr>, fresh: bool) -> Result<Ready, Problem> {
         let mut round = Round::default();
         loop {
             let problem = match turn {
                 None => Problem::NoEndpoint,
-                Some(endpoint) => {
-                    let now = self.worker.clock.now();
-                    match self.open(endpoint, now).await {
-                        Ok(connection) => {
-                            self.metrics(|metrics| metrics.connects.inc());
-                            return Ok(Ready { connection, endpoint, opened: now });
-                        }
-                        Err(error) => {
-                            tracing::debug!(%error, %endpoint, "an endpoint takes no connection");
-                            self.metrics(|metrics| metrics.connect_failures.inc());
-                            Problem::Unreachable
-                        }
+                Some(endpoint) => match self.open(endpoint, fresh).await {
+                    Ok(lease) => return Ok(Ready { lease }),
+                    Err(error) => {
+                        tracing::debug!(%error, %endpoint, "an endpoint takes no connection");
+                        self.metrics(|metrics| metrics.connect_failures.inc());
+                        Problem::Unreachable
                     }
-                }
+                },
             };
             let now = self.worker.clock.now();
             if now >= self.deadline {
@@ -209,90 +299,35 @@ impl Errand<'_> {
         }
     }
 
-    async fn open(&self, endpoint: SocketAddr, now: Instant) -> Result<SendRequest<Upload>, OpenError> {
-        let time = self.worker.limits.connect_time.min(self.deadline.saturating_duration_since(now));
-        let stream = timeout(time, TcpStream::connect(endpoint)).await.map_err(|_| OpenError::Timeout)??;
-        stream.set_nodelay(true)?;
-        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-        let mut client = http1::Builder::new();
-        client.max_buf_size(BUFFER_BYTES.max(2 * self.worker.limits.header_bytes));
-        let (connection, driver) = client.handshake(TokioIo::new(stream)).await?;
-        spawn_local(async move {
-            if let Err(error) = driver.await {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "a connection to a service broke");
-            }
-        });
-        Ok(connection)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum OpenError {
-    #[error("no answer in time")]
-    Timeout,
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Http(#[from] hyper::Error),
-}
-
-/// How often connecting has failed, and what to do next.
-#[derive(Debug, Default)]
-struct Round {
-    first: Option<Instant>,
-    failed: usize,
-    pauses: u32,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    Another,
-    Pause(Duration),
-    GiveUp,
-}
-
-impl Round {
-    /// Every endpoint once, then a pause, which doubles, within the window that began with the first failure.
-    fn next(&mut self, endpoints: usize, now: Instant, window: Duration, deadline: Instant) -> Next {
-        let first = *self.first.get_or_insert(now);
-        self.failed += 1;
-        if self.failed < endpoints {
-            return Next::Another;
-        }
-        self.failed = 0;
-        let pause = CONNECT_PAUSE.saturating_mul(1 << self.pauses.min(8)).min(CONNECT_PAUSE_MAX);
-        self.pauses += 1;
-        if now + pause > after(first, window).min(deadline) { Next::GiveUp } else { Next::Pause(pause) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mamparo_context::Clock;
-
-    #[test]
-    fn every_endpoint_is_tried_before_a_pause_and_the_window_ends_it() {
-        let start = Clock::manual().0.now();
-        let ms = Duration::from_millis;
-        let (window, deadline) = (ms(1000), start + ms(5000));
-        let mut round = Round::default();
-        let mut now = start;
-        let mut pauses = Vec::new();
-        loop {
-            assert_eq!(round.next(2, now, window, deadline), Next::Another);
-            match round.next(2, now, window, deadline) {
-                Next::Pause(pause) => {
-                    pauses.push(pause);
-                    now += pause;
+    async fn open(&self, endpoint: SocketAddr, fresh: bool) -> Result<Lease, connect::OpenError> {
+        let Ok(service) = self.service() else { return Err(connect::OpenError::Timeout) };
+        let (transport, pool) = (&service.transport, &self.worker.pool);
+        let lane = transport.lane(endpoint);
+        let mut opening = None;
+        if transport.speaks == Speaks::Http2 {
+            opening = loop {
+                match pool.shared.turn(lane, fresh, self.worker.clock.now()).await {
+                    Turn::Seat(seat) => {
+                        self.metrics(|metrics| metrics.reuses.inc());
+                        return Ok(Lease::Stream(seat));
+                    }
+                    Turn::Open(opening) => break Some(opening),
+                    Turn::Again => {}
                 }
-                next => break assert_eq!(next, Next::GiveUp),
-            }
+            };
         }
-        assert_eq!(pauses, [ms(50), ms(100), ms(200), ms(400)]);
-        assert_eq!(Round::default().next(1, start, window, start + ms(40)), Next::GiveUp);
-        assert_eq!(Round::default().next(0, start, Duration::ZERO, deadline), Next::GiveUp);
+        let opened = connect::open(self.worker, endpoint, transport, self.deadline).await?;
+        let now = self.worker.clock.now();
+        self.metrics(|metrics| metrics.connects.inc());
+        match (opened, opening) {
+            (Opened::Http1(connection), _) => {
+                let pool = Rc::clone(pool);
+                Ok(Lease::Alone(Alone { connection, lane, opened: now, pool }))
+            }
+            (Opened::Http2(sender, most), Some(opening)) => {
+                Ok(Lease::Stream(opening.done(sender, most, now)))
+            }
+            (Opened::Http2(..), None) => Err(connect::OpenError::Timeout),
+        }
     }
 }

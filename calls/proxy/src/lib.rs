@@ -1,14 +1,17 @@
-//! The data plane: an HTTP/1.1 reverse proxy, as the gateway at the edge and as the way by which services reach
-//! each other by name. A request walks through the modules in the order in which they stand here.
+//! The data plane: a reverse proxy for HTTP/1.1, HTTP/2, gRPC and WebSockets, as the gateway at the edge and as the
+//! way by which services reach each other by name. A request walks through the modules in the order in which they
+//! stand here.
 //!
-//! - Bodies stream both ways under back pressure and are never buffered; trailers are passed on where `trailer`
-//!   announces them. Interim answers (103) of a service are not passed on; `100 Continue` is given to the client
-//!   when a connection to the service takes the body.
-//! - `Upgrade` is not forwarded: it is stripped, so that the service answers the request as plain HTTP.
-//!   `CONNECT` and `TRACE` are refused.
-//! - A request is sent again only where it is proven that the service has not seen it, and once where it is a
-//!   GET, HEAD or OPTIONS without a body. A service that broke off under any other request is told as 503
-//!   `service-broke-off`: whoever sent it with an idempotency key may send it again.
+//! - Each side speaks its own protocol: a client of HTTP/2 reaches a service of HTTP/1.1, and the other way round.
+//! - Bodies stream both ways under back pressure and are held only where a route may have to send one again, up to a
+//!   bound. Trailers are passed on; to a client of HTTP/1.1 where `trailer` announces them. `100 Continue` is given to
+//!   the client when a connection to the service takes the body.
+//! - A WebSocket is asked for by `Upgrade` on HTTP/1.1 and by an extended `CONNECT` on HTTP/2; nothing that a client
+//!   sends ahead of the grant reaches the service before it. Other protocols are not asked for: the service answers
+//!   the request as plain HTTP. `CONNECT` otherwise, and `TRACE`, are refused.
+//! - A request is sent again only where it is proven that the service has not seen it, once where it is a GET, HEAD or
+//!   OPTIONS without a body, and where the route has a retry policy. A service that broke off under any other request
+//!   is told as 503 `service-broke-off`: whoever sent it with an idempotency key may send it again.
 
 mod limits;
 mod metrics;
@@ -25,10 +28,13 @@ mod route;
 mod admit;
 mod forward;
 mod pool;
+mod transport;
 
 mod hop_by_hop;
 mod problem;
 mod respond;
+mod tunnel;
+mod upgrade;
 
 pub use limits::Limits;
 pub use metrics::Metrics;
@@ -37,3 +43,4 @@ pub use proxy::{Drained, Proxy, StartError};
 pub use route::{
     Access, Answer, Host, InvalidHost, Path, Route, Routing, RoutingError, Settings, Target, Upstream,
 };
+pub use transport::{Speaks, Transport};

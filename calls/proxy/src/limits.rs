@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct Limits {
     /// Connections that one worker serves at the same time; the next one is answered 503 and closed.
     pub connections_per_worker: usize,
+    /// Connections that one worker serves from one address at the same time; nothing where that is not bounded.
+    pub connections_per_source: Option<usize>,
     /// Request line and header lines together, in bytes; above it 431.
     pub header_bytes: usize,
     /// Header lines of one request; above it 431.
@@ -27,7 +29,9 @@ pub struct Limits {
     pub linger_time: Duration,
     /// How many bytes are read, at most, while lingering.
     pub linger_bytes: usize,
-    /// How long connecting to an endpoint may take.
+    /// How long nothing may pass through a tunnel, such as a WebSocket.
+    pub tunnel_idle: Duration,
+    /// How long connecting to an endpoint may take, handshakes included.
     pub connect_time: Duration,
     /// Idle connections kept per endpoint and worker.
     pub pool_idle_count: usize,
@@ -42,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_worker: 4096,
+            connections_per_source: None,
             header_bytes: 64 * 1024,
             header_count: 100,
             uri_bytes: 8 * 1024,
@@ -51,6 +56,7 @@ impl Default for Limits {
             idle_time: Duration::from_secs(75),
             linger_time: Duration::from_secs(2),
             linger_bytes: 16 * 1024 * 1024,
+            tunnel_idle: Duration::from_secs(60 * 60),
             connect_time: Duration::from_secs(1),
             pool_idle_count: 256,
             pool_idle_time: Duration::from_secs(4),
@@ -83,6 +89,34 @@ pub(crate) fn after(now: Instant, time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
     now.checked_add(time).unwrap_or(now + FAR)
 }
+
+/// How much of a new connection is read before it is known what it speaks, in bytes.
+pub(crate) const FIRST_BYTES: usize = 2048;
+/// Streams at the same time on one connection of a client.
+pub(crate) const H2_STREAMS: u32 = 100;
+/// How much of one body a client may send ahead, in bytes.
+pub(crate) const H2_STREAM_WINDOW: u32 = 64 * 1024;
+/// How much of all bodies of a connection a client may send ahead, in bytes.
+pub(crate) const H2_CONNECTION_WINDOW: u32 = 512 * 1024;
+/// How much of one answer is held while the client takes none of it, in bytes.
+pub(crate) const H2_SEND_BUFFER: usize = 64 * 1024;
+/// How long after its deadline a stream is cut that nobody looks at any more.
+pub(crate) const H2_STREAM_GRACE: Duration = Duration::from_secs(1);
+/// Streams that a client may cancel within [`H2_RESET_WINDOW`] before its connection is closed.
+pub(crate) const H2_RESETS: u32 = 200;
+/// See [`H2_RESETS`].
+pub(crate) const H2_RESET_WINDOW: Duration = Duration::from_secs(10);
+/// Streams that are under way at the same time on one connection to a service, before another is opened.
+pub(crate) const H2_STREAMS_OUT: usize = 100;
+/// Connections to one endpoint that speaks HTTP/2, for each worker.
+pub(crate) const H2_CONNECTIONS_OUT: usize = 8;
+
+/// How long a connection that has said nothing yet is listened to when the worker drains.
+pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(50);
+/// What is read at a time in a tunnel, in bytes, each way.
+pub(crate) const TUNNEL_BUFFER: usize = 8 * 1024;
+/// How often a tunnel is looked at, whether anything passes.
+pub(crate) const TUNNEL_LOOK: Duration = Duration::from_secs(5);
 
 /// Least read buffer of a connection, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub(crate) connections: Gauge,
     /// Connections refused because a worker had its fill.
     pub(crate) connections_refused: Counter,
+    /// Connections closed because their client asked and gave up too often.
+    pub(crate) connections_abused: Counter,
 }
 
 /// The metrics of one route.
@@ -82,6 +84,7 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            connections_abused: Counter::default(),
         }
     }
 }
@@ -99,6 +102,8 @@ impl Metrics {
         registry.register("connections", "Connections of clients", self.connections.clone());
         let refused = "Connections refused because a worker had its fill";
         registry.register("connections_refused", refused, self.connections_refused.clone());
+        let abused = "Connections closed because their client asked and gave up too often";
+        registry.register("connections_abused", abused, self.connections_abused.clone());
         let connects = "Connections opened to a service";
         registry.register("service_connects", connects, self.connects.clone());
         let failures = "Connections to a service that could not be opened";

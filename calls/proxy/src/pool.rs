@@ -1,9 +1,11 @@
-//! Which connection to an endpoint takes the next request: the one that rested for the shortest time, if it is
-//! still open, young enough and ready. One pool per worker, so that nothing here is locked.
+//! Which connection to an endpoint takes the next request. HTTP/1.1: the one that rested for the shortest time, if
+//! it is still open, young enough and ready. HTTP/2: the one with the fewest streams, and another is opened when all
+//! have their fill. One pool per worker, so that nothing here is locked.
+
+mod shared;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +13,14 @@ use hyper::client::conn::http1::SendRequest;
 
 use crate::forward::Upload;
 use crate::limits::Limits;
+use crate::transport::Lane;
+pub(crate) use shared::{Shared, StreamSeat, Turn};
 
-/// The idle connections of a worker.
+/// The connections of a worker that take requests.
 #[derive(Debug)]
 pub(crate) struct Pool<C = SendRequest<Upload>> {
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle<C>>>>,
+    idle: RefCell<HashMap<Lane, Vec<Idle<C>>>>,
+    pub(crate) shared: Shared,
     bounds: Bounds,
 }
 
@@ -55,13 +60,13 @@ impl<C: Connection> Pool<C> {
     pub(crate) fn new(limits: &Limits) -> Self {
         let bounds =
             Bounds { count: limits.pool_idle_count, idle_time: limits.pool_idle_time, age: limits.pool_age };
-        Self { idle: RefCell::default(), bounds }
+        Self { idle: RefCell::default(), shared: Shared::new(limits), bounds }
     }
 
-    /// A connection to `endpoint` that takes a request now, and when it was opened.
-    pub(crate) fn take(&self, endpoint: SocketAddr, now: Instant) -> Option<(C, Instant)> {
+    /// A connection on `lane` that takes a request now, and when it was opened.
+    pub(crate) fn take(&self, lane: Lane, now: Instant) -> Option<(C, Instant)> {
         let mut idle = self.idle.borrow_mut();
-        let stack = idle.get_mut(&endpoint)?;
+        let stack = idle.get_mut(&lane)?;
         while let Some(top) = stack.pop() {
             if !top.connection.is_ready() || top.connection.is_closed() {
                 continue;
@@ -80,12 +85,12 @@ impl<C: Connection> Pool<C> {
     }
 
     /// Keeps a connection that has done its work.
-    pub(crate) fn put(&self, endpoint: SocketAddr, connection: C, opened: Instant, now: Instant) {
+    pub(crate) fn put(&self, lane: Lane, connection: C, opened: Instant, now: Instant) {
         if connection.is_closed() || now.saturating_duration_since(opened) > self.bounds.age {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let stack = idle.entry(endpoint).or_default();
+        let stack = idle.entry(lane).or_default();
         if stack.len() < self.bounds.count {
             stack.push(Idle { connection, opened, since: now });
         }
@@ -100,30 +105,47 @@ impl<C: Connection> Pool<C> {
             });
             !stack.is_empty()
         });
+        self.shared.sweep(now);
     }
 }
 
-/// A connection that is lent out for one request. Handed back once the answer has been read whole; dropped, it
-/// closes the connection.
+/// A connection that is lent out for one request. Handed back once the answer has been read whole; dropped, a
+/// connection of HTTP/1.1 is closed, and a stream of HTTP/2 ended.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub(crate) enum Lease {
+    Alone(Alone),
+    Stream(StreamSeat),
+}
+
+/// A connection that serves one request at a time.
+#[derive(Debug)]
+pub(crate) struct Alone {
     pub(crate) connection: SendRequest<Upload>,
-    pub(crate) endpoint: SocketAddr,
+    pub(crate) lane: Lane,
     pub(crate) opened: Instant,
     pub(crate) pool: Rc<Pool>,
 }
 
 impl Lease {
     /// The answer has been read whole.
-    pub(crate) fn give_back(mut self, now: Instant) {
+    pub(crate) fn give_back(self, now: Instant) {
+        match self {
+            Self::Alone(alone) => alone.give_back(now),
+            Self::Stream(seat) => seat.give_back(now),
+        }
+    }
+}
+
+impl Alone {
+    fn give_back(mut self, now: Instant) {
         if self.connection.is_ready() {
-            self.pool.put(self.endpoint, self.connection, self.opened, now);
+            self.pool.put(self.lane, self.connection, self.opened, now);
         } else if !self.connection.is_closed() {
             // The answer came before the request was sent whole: whoever drives the connection finishes that.
             let wait = self.pool.bounds.idle_time;
             tokio::task::spawn_local(async move {
                 if let Ok(Ok(())) = tokio::time::timeout(wait, self.connection.ready()).await {
-                    self.pool.put(self.endpoint, self.connection, self.opened, now);
+                    self.pool.put(self.lane, self.connection, self.opened, now);
                 }
             });
         }
@@ -133,6 +155,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Transport;
     use mamparo_context::Clock;
     use std::cell::Cell;
 
@@ -156,14 +179,18 @@ mod tests {
         Fake { name, open: Rc::new(Cell::new(true)) }
     }
 
-    fn pool() -> (Pool<Fake>, SocketAddr, Instant) {
+    fn lane(port: u16) -> Lane {
+        Transport::default().lane(([127, 0, 0, 1], port).into())
+    }
+
+    fn pool() -> (Pool<Fake>, Lane, Instant) {
         let limits = Limits {
             pool_idle_count: 3,
             pool_idle_time: Duration::from_secs(4),
             pool_age: Duration::from_secs(60),
             ..Limits::default()
         };
-        (Pool::new(&limits), "127.0.0.1:1".parse().unwrap(), Clock::manual().0.now())
+        (Pool::new(&limits), lane(1), Clock::manual().0.now())
     }
 
     #[test]
@@ -175,7 +202,7 @@ mod tests {
         let taken: Vec<_> =
             std::iter::from_fn(|| pool.take(at, start)).map(|(connection, _)| connection.name).collect();
         assert_eq!(taken, [3, 2, 1]);
-        assert!(pool.take("127.0.0.1:2".parse().unwrap(), start).is_none());
+        assert!(pool.take(lane(2), start).is_none());
     }
 
     #[test]

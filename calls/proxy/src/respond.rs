@@ -4,6 +4,7 @@
 mod body;
 mod ticket;
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,12 +12,17 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::task::spawn_local;
 
+use crate::accept::Seat;
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Answer;
+use crate::tunnel::Tunnel;
+use crate::upgrade;
 pub(crate) use body::Body;
 pub(crate) use ticket::{Taken, Ticket};
 
@@ -38,6 +44,32 @@ pub(crate) fn service(
     parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     ticket.answered(parts.status);
     Response::from_parts(parts, Body::service(incoming, lease, deadline, ticket))
+}
+
+/// Passes on an answer that grants another protocol, and what follows it.
+pub(crate) fn tunnel(
+    mut ticket: Ticket,
+    mut answer: Response<Incoming>,
+    client: OnUpgrade,
+    lease: Lease,
+) -> Response<Body> {
+    let peer = Rc::clone(ticket.peer());
+    let service = hyper::upgrade::on(&mut answer);
+    let mut headers = std::mem::take(answer.headers_mut());
+    hop_by_hop::strip(&mut headers);
+    headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    let status = upgrade::grant(peer.protocol, &mut headers);
+    ticket.answered(status);
+    let tunnel = Tunnel { client, service, seat: Seat::more(peer.worker()), ticket };
+    spawn_local(async move {
+        tunnel.run().await;
+        // Only now: a connection whose handle is gone is closed.
+        drop(lease);
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Gives an answer that the configuration holds.

@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 
+use crate::transport::Transport;
 pub(crate) use find::find;
 pub use host::{Host, InvalidHost};
 pub(crate) use routing::Service;
@@ -83,6 +85,10 @@ pub struct Settings {
     /// What a request must pass before it goes to the service, and what it is a sample for until the last of its
     /// answer.
     pub policies: Option<Arc<Stack>>,
+    /// When a request that failed is sent again.
+    pub retry: Option<Arc<Retry>>,
+    /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
+    pub replay_bytes: usize,
 }
 
 impl Default for Settings {
@@ -94,6 +100,8 @@ impl Default for Settings {
             repeat_safe: true,
             body_bytes: None,
             policies: None,
+            retry: None,
+            replay_bytes: 64 * 1024,
         }
     }
 }
@@ -124,6 +132,8 @@ pub struct Upstream {
     pub name: String,
     /// Where its instances listen. They are taken in turn.
     pub endpoints: Vec<SocketAddr>,
+    /// How they are spoken to.
+    pub transport: Transport,
     /// The times and sizes of requests that reach it by its name.
     pub settings: Settings,
 }

@@ -2,19 +2,19 @@
 
 use std::rc::Rc;
 
-use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, Version};
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
-use crate::accept::{Peer, Refusal};
+use crate::accept::{Cut, Peer, Protocol};
 use crate::forward::{Errand, Upload};
-use crate::hop_by_hop::{self, Stripped};
+use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::{Answer, Target};
 use crate::worker::LocalSnapshot;
-use crate::{admit, identify, respond, route};
+use crate::{admit, identify, respond, route, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -37,24 +37,56 @@ enum Onward<'a> {
     Own(&'a Answer),
 }
 
-/// Answers one request of a connection.
-pub(crate) async fn walk(peer: Rc<Peer>, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request of a connection. `cut` is told its deadline, where somebody else must keep it.
+pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Option<Cut>) -> Response<Body> {
     let refusal = peer.wire.begin();
     let mut ticket = Ticket::new(&peer, &request);
     let snapshot = Rc::clone(&ticket.snapshot);
-    let (errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
+    let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
+    let asks_upgrade = request.headers().contains_key(header::UPGRADE);
+    let client = upgrade::asked(&peer, &mut request);
+    let (mut errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
         Ok(Onward::Service(errand, request)) => (errand, request),
-        Ok(Onward::Own(answer)) => return respond::own(ticket, answer),
-        Err(Turned { problem, allow }) => return respond::problem(ticket, problem, allow),
+        Ok(Onward::Own(answer)) => {
+            peer.wire.hand_over(false);
+            return respond::own(ticket, answer);
+        }
+        Err(Turned { problem, allow }) => {
+            peer.wire.hand_over(false);
+            return respond::problem(ticket, problem, allow);
+        }
     };
+    if let Some(cut) = &cut {
+        cut.at(errand.deadline);
+    }
+    errand.upgrades = client.is_some();
     if let Some(policies) = &errand.settings.policies {
         match admit::enter(policies, &ticket.trace, errand.deadline).await {
             Ok(permit) => ticket.holds(permit),
-            Err(problem) => return respond::problem(ticket, problem, None),
+            Err(problem) => {
+                peer.wire.hand_over(false);
+                return respond::problem(ticket, problem, None);
+            }
         }
     }
     let deadline = errand.deadline;
-    match errand.send(request).await {
+    let answered = errand.send(request, &ticket.trace).await;
+    if let (Ok((answer, _)), Some(client)) = (&answered, client)
+        && upgrade::is_granted(answer)
+    {
+        peer.wire.hand_over(true);
+        return match answered {
+            Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
+            Err(problem) => respond::problem(ticket, problem, None),
+        };
+    }
+    if asks_upgrade {
+        peer.wire.hand_over(false);
+    }
+    match answered {
+        Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            respond::problem(ticket, Problem::BadAnswer, None)
+        }
         Ok((answer, lease)) => {
             ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
             respond::service(ticket, answer, lease, deadline)
@@ -68,18 +100,43 @@ pub(crate) async fn walk(peer: Rc<Peer>, request: Request<Incoming>) -> Response
     }
 }
 
+/// A request of HTTP/2 names its host as one of HTTP/1.1 does, and is held to the same bounds.
+fn as_http1(peer: &Peer, request: &mut Request<Incoming>) -> Result<(), Problem> {
+    if peer.protocol == Protocol::Http1 {
+        return Ok(());
+    }
+    let limits = &peer.worker().limits;
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > limits.uri_bytes) {
+        return Err(Problem::UriTooLong);
+    }
+    if request.headers().len() > limits.header_count {
+        return Err(Problem::HeaderTooLarge);
+    }
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Problem::Host);
+    }
+    if !request.headers().contains_key(header::HOST) {
+        let authority = request.uri().authority().ok_or(Problem::Host)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Problem::Host)?;
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
+}
+
 fn past_the_stops<'a>(
     peer: &'a Peer,
     snapshot: &'a Rc<LocalSnapshot>,
     ticket: &mut Ticket,
     request: Request<Incoming>,
-    refusal: Option<Refusal>,
+    refusal: Option<Problem>,
 ) -> Result<Onward<'a>, Turned> {
     if let Some(refusal) = refusal {
-        ticket.is_unread();
-        return Err(Problem::from(refusal).into());
+        if peer.protocol == Protocol::Http1 {
+            ticket.is_unread();
+        }
+        return Err(refusal.into());
     }
-    let worker = &peer.worker;
+    let worker = peer.worker();
     let way = route::find(&snapshot.routing, peer.door, &request)?;
     ticket.takes(way.taken);
     identify::check(way.access)?;
@@ -98,36 +155,40 @@ fn past_the_stops<'a>(
     identify::replace_claims(&mut parts.headers, peer);
     admit::write_trace(&mut parts.headers, &ticket.trace, ticket.part_of.is_none());
     parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
-    write_framing(&mut parts.headers, stripped, &upload);
+    // The client is told to continue when a connection to the service begins to take its body.
+    parts.headers.remove(header::EXPECT);
+    if stripped.chunked && upload.is_open_ended() {
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     parts.uri = way.uri;
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
     let fate = upload.fate();
     ticket.uploads(fate.clone());
-    let errand =
-        Errand { worker, snapshot: Rc::clone(snapshot), service, settings: way.settings, deadline, fate };
+    let (upload, kept) = match way.settings.retry {
+        Some(_) => upload.keep(way.settings.replay_bytes),
+        None => (upload, None),
+    };
+    let errand = Errand {
+        worker,
+        snapshot: Rc::clone(snapshot),
+        service,
+        settings: way.settings,
+        deadline,
+        fate,
+        kept,
+        takes_trailers: stripped.takes_trailers,
+        upgrades: false,
+    };
     Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
-}
-
-/// Says to the service how the body comes, and what it may send along with its own.
-fn write_framing(headers: &mut HeaderMap, stripped: Stripped, upload: &Upload) {
-    // The client is told to continue when a connection to the service begins to take its body.
-    headers.remove(header::EXPECT);
-    if stripped.chunked && upload.is_open_ended() {
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    if stripped.takes_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn size<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+    fn size<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -135,8 +196,8 @@ mod tests {
     #[test]
     fn what_a_request_occupies_stays_small() {
         let walk = size(walk);
-        assert!(walk <= 3 * 1024, "{walk} bytes");
+        assert!(walk <= 4 * 1024, "{walk} bytes");
         assert!(size_of::<Ticket>() <= 320, "{} bytes", size_of::<Ticket>());
-        assert!(size_of::<Body>() <= 480, "{} bytes", size_of::<Body>());
+        assert!(size_of::<Body>() <= 512, "{} bytes", size_of::<Body>());
     }
 }

@@ -9,12 +9,13 @@ use std::time::Instant;
 use std::{io, net};
 
 use arc_swap::{ArcSwap, Cache};
+use hyper::server::conn::http1;
 use mamparo_context::{Clock, Random};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
-use crate::accept;
+use crate::accept::{self, Sources};
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
 use crate::options::Door;
@@ -76,6 +77,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) drain: Drain,
+    pub(crate) http1: http1::Builder,
+    pub(crate) sources: Sources,
     current: RefCell<Current>,
 }
 
@@ -140,6 +143,8 @@ impl Worker {
         let local = Rc::new(LocalSnapshot(Arc::clone(cache.load())));
         Self {
             pool: Rc::new(Pool::new(&start.limits)),
+            http1: accept::http1(&start.limits),
+            sources: Sources::default(),
             limits: start.limits,
             clock: start.clock,
             random: start.random,

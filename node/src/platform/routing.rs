@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use mamparo_config::{Config, Route, RouteMatch};
 use mamparo_policy::stack::{AdmissionConfig, Stack};
-use mamparo_proxy::{Access, Host, Path, Routing, Settings, Target, Upstream};
+use mamparo_proxy::{Access, Host, Path, Routing, Settings, Target, Transport, Upstream};
 
 use crate::failure::Failure;
 use crate::supervise::Addresses;
@@ -21,6 +21,7 @@ pub(crate) fn routing(config: &Config, addresses: &Addresses) -> Result<Routing,
     let upstreams = config.services.iter().map(|(name, service)| Upstream {
         name: name.clone(),
         endpoints: addresses.get(name).copied().or(service.address).into_iter().collect(),
+        transport: Transport::default(),
         settings: Settings { request_timeout: MESH_TIME, ..Settings::default() },
     });
     Routing::new(routes, upstreams.collect()).map_err(unusable)

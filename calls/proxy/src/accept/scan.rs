@@ -49,6 +49,8 @@ enum State {
     Body(u64),
     /// Within a chunked body.
     Chunk(Chunk),
+    /// After the head of a request that asks for another protocol: whose bytes follow is not decided yet.
+    Handover,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ struct Head {
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
+    upgrade: bool,
+    connection_upgrade: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +106,17 @@ impl Scanner {
 
     /// Whether the next byte belongs to a head, and not to a body.
     pub(crate) fn in_head(&self) -> bool {
-        matches!(self.state, State::Head(_))
+        matches!(self.state, State::Head(_) | State::Handover)
+    }
+
+    /// Whether it must be decided first whether another protocol follows.
+    pub(crate) fn awaits_handover(&self) -> bool {
+        matches!(self.state, State::Handover)
+    }
+
+    /// No other protocol follows: the next byte begins a head.
+    pub(crate) fn hand_over_is_refused(&mut self) {
+        self.state = State::Head(Head::default());
     }
 
     /// Looks at the next bytes.
@@ -120,6 +134,7 @@ impl Scanner {
                     }
                     Err(refusal) => return Fed { passed: at, refused: Some(refusal) },
                 },
+                State::Handover => return Fed { passed: at, refused: None },
                 State::Body(left) => {
                     let taken = take(left, rest.len());
                     if *left == 0 {
@@ -238,6 +253,11 @@ impl Head {
             return Err(Refusal::Malformed("the value of a header holds a control character"));
         }
         match name.len() {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                self.connection_upgrade |= tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+            }
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 if self.length.is_some() {
@@ -275,6 +295,7 @@ impl Head {
         match self.length {
             _ if self.chunked => State::Chunk(CHUNK_START),
             Some(length) if length > 0 => State::Body(length),
+            _ if self.upgrade && self.connection_upgrade && !self.http_10 => State::Handover,
             _ => State::Head(Head::default()),
         }
     }

@@ -2,10 +2,10 @@
 //! that is refused is replaced by a small request of our own, in its place in the order of the connection, so
 //! that it is answered like any other, after those before it; nothing behind it is read.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use mamparo_context::Clock;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::scan::{Bounds, Fed, Refusal, Scanner};
-use crate::limits::Limits;
+use crate::limits::{H2_RESET_WINDOW, H2_RESETS, Limits};
 
 /// What stands in for a request that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -39,6 +39,25 @@ pub(crate) struct Wire {
     head_is_late: Cell<bool>,
     /// Set when one of the times above may end sooner than the keeper of the connection expects.
     sooner: Cell<bool>,
+    /// Whether the bytes that follow a request for another protocol may be read, and as what.
+    handover: Cell<Handover>,
+    /// Requests that the client gave up, in a window that began then.
+    given_up: Cell<(u32, Option<Instant>)>,
+    /// Who waits for that to be decided.
+    reader: RefCell<Option<Waker>>,
+}
+
+/// What follows the head of a request that asks for another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handover {
+    /// No such request is under way.
+    No,
+    /// Nobody knows yet: nothing is read.
+    Undecided,
+    /// The other protocol.
+    Granted,
+    /// The next request.
+    Refused,
 }
 
 /// What a connection waits for, and since when.
@@ -68,6 +87,25 @@ impl Wire {
             stalled_since: Cell::new(None),
             head_is_late: Cell::new(false),
             sooner: Cell::new(false),
+            handover: Cell::new(Handover::No),
+            given_up: Cell::new((0, None)),
+            reader: RefCell::new(None),
+        }
+    }
+
+    /// Whether the request that is under way asks for another protocol, in a way that can be granted.
+    pub(crate) fn asks_for_another_protocol(&self) -> bool {
+        self.handover.get() == Handover::Undecided
+    }
+
+    /// Decides what follows the head of a request that asked for another protocol.
+    pub(crate) fn hand_over(&self, granted: bool) {
+        if !self.asks_for_another_protocol() {
+            return;
+        }
+        self.handover.set(if granted { Handover::Granted } else { Handover::Refused });
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
         }
     }
 
@@ -87,6 +125,22 @@ impl Wire {
             self.head_since.set(Some(now));
             self.sooner.set(true);
         }
+    }
+
+    /// The client has given up a request of many on one connection.
+    pub(crate) fn is_given_up(&self, now: Instant) {
+        let (count, since) = self.given_up.get();
+        let began = since.filter(|since| now.saturating_duration_since(*since) < H2_RESET_WINDOW);
+        self.given_up.set(match began {
+            Some(began) => (count + 1, Some(began)),
+            None => (1, Some(now)),
+        });
+        self.sooner.set(true);
+    }
+
+    /// Whether the client asks and gives up, again and again, so that all the work is ours.
+    pub(crate) fn is_abused(&self) -> bool {
+        self.given_up.get().0 > H2_RESETS
     }
 
     pub(crate) fn body_is_broken(&self) -> bool {
@@ -118,13 +172,14 @@ impl Wire {
     }
 }
 
-/// A socket whose heads are looked at before the parser sees them.
+/// A socket whose heads are looked at before the parser sees them, where there are heads to look at.
 pub(crate) struct WireIo<S> {
     socket: S,
-    scanner: Scanner,
+    /// Nothing where another protocol than HTTP/1.1 is spoken: everything passes.
+    scanner: Option<Scanner>,
     wire: std::rc::Rc<Wire>,
     clock: Clock,
-    /// The beginning of a head that is not whole yet.
+    /// The beginning of a head that is not whole yet, or what follows one that asks for another protocol.
     held: Vec<u8>,
     /// Bytes that may go on, from `ready_at` on.
     ready: Vec<u8>,
@@ -149,19 +204,43 @@ struct Linger {
 }
 
 impl<S> WireIo<S> {
-    pub(crate) fn new(socket: S, limits: &Limits, wire: std::rc::Rc<Wire>, clock: Clock) -> Self {
+    /// HTTP/1.1 on `socket`, of which `first` has been read.
+    pub(crate) fn http1(
+        socket: S,
+        first: Vec<u8>,
+        limits: &Limits,
+        wire: std::rc::Rc<Wire>,
+        clock: Clock,
+    ) -> Self {
         let bounds = Bounds {
             header_bytes: limits.header_bytes,
             header_count: limits.header_count,
             uri_bytes: limits.uri_bytes,
         };
+        let mut io = Self::passing(socket, Vec::new(), limits, wire, clock);
+        io.scanner = Some(Scanner::new(bounds));
+        if !first.is_empty() {
+            io.held = first;
+            io.look_at_held();
+        }
+        io
+    }
+
+    /// Another protocol on `socket`, of which `first` has been read.
+    pub(crate) fn passing(
+        socket: S,
+        first: Vec<u8>,
+        limits: &Limits,
+        wire: std::rc::Rc<Wire>,
+        clock: Clock,
+    ) -> Self {
         Self {
             socket,
-            scanner: Scanner::new(bounds),
+            scanner: None,
             wire,
             clock,
             held: Vec::new(),
-            ready: Vec::new(),
+            ready: first,
             ready_at: 0,
             closed: Closed::Not,
             linger: Linger { time: limits.linger_time, bytes: limits.linger_bytes, until: None },
@@ -185,12 +264,14 @@ impl<S> WireIo<S> {
     }
 
     /// Nothing more is read; what was refused is replaced by a request that says so.
-    fn refuse(&mut self, refusal: Refusal, in_head: bool) {
+    fn refuse(&mut self, refusal: Refusal) {
+        let Some(scanner) = &self.scanner else { return };
+        let in_head = scanner.in_head();
         self.closed = if in_head { Closed::InHead } else { Closed::InBody };
         self.held = Vec::new();
         self.wire.head_since.set(None);
         if in_head {
-            self.wire.refusal.set(Some((self.scanner.heads() + 1, refusal)));
+            self.wire.refusal.set(Some((scanner.heads() + 1, refusal)));
             self.ready.extend_from_slice(STAND_IN);
         } else {
             self.wire.broken_body.set(true);
@@ -199,35 +280,72 @@ impl<S> WireIo<S> {
 
     /// Looks at the bytes that were just read into `buf`, from `before` on: whether any may go on.
     fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
-        if self.held.is_empty() {
-            let read = &buf.filled()[before..];
-            let Fed { passed, refused } = self.scanner.feed(read);
-            if passed < read.len() && refused.is_none() {
-                self.held.extend_from_slice(&read[passed..]);
-                self.hold();
-            }
-            buf.set_filled(before + passed);
-            if let Some(refusal) = refused {
-                self.refuse(refusal, self.scanner.in_head());
-            }
-            passed > 0
-        } else {
+        let Some(scanner) = &mut self.scanner else { return true };
+        if !self.held.is_empty() {
             self.held.extend_from_slice(&buf.filled()[before..]);
             buf.set_filled(before);
-            let Fed { passed, refused } = self.scanner.feed(&self.held);
-            if passed > 0 {
-                let rest = self.held.split_off(passed);
-                self.ready = std::mem::replace(&mut self.held, rest);
-                self.wire.head_since.set(None);
-                if !self.held.is_empty() {
-                    self.hold();
-                }
-            }
-            if let Some(refusal) = refused {
-                self.refuse(refusal, self.scanner.in_head());
-            }
-            self.hand_out(buf)
+            self.look_at_held();
+            return self.hand_out(buf);
         }
+        let read = &buf.filled()[before..];
+        let Fed { passed, refused } = scanner.feed(read);
+        if scanner.awaits_handover() {
+            self.wire.handover.set(Handover::Undecided);
+        }
+        if passed < read.len() && refused.is_none() {
+            self.held.extend_from_slice(&read[passed..]);
+            self.hold();
+        }
+        buf.set_filled(before + passed);
+        if let Some(refusal) = refused {
+            self.refuse(refusal);
+        }
+        passed > 0
+    }
+
+    /// Looks at what is held: what of it may go on is ready then.
+    fn look_at_held(&mut self) {
+        let Some(scanner) = &mut self.scanner else { return };
+        let Fed { passed, refused } = scanner.feed(&self.held);
+        if scanner.awaits_handover() {
+            self.wire.handover.set(Handover::Undecided);
+        }
+        if passed > 0 {
+            let rest = self.held.split_off(passed);
+            self.ready = std::mem::replace(&mut self.held, rest);
+            self.wire.head_since.set(None);
+        }
+        if let Some(refusal) = refused {
+            self.refuse(refusal);
+        } else if !self.held.is_empty() && (passed > 0 || self.wire.head_since.get().is_none()) {
+            self.hold();
+        }
+    }
+
+    /// Whether what follows a request for another protocol may be read now.
+    fn is_decided(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(scanner) = self.scanner.as_mut().filter(|scanner| scanner.awaits_handover()) else {
+            return true;
+        };
+        match self.wire.handover.get() {
+            Handover::No => {}
+            Handover::Undecided => {
+                *self.wire.reader.borrow_mut() = Some(cx.waker().clone());
+                return false;
+            }
+            Handover::Granted => {
+                self.scanner = None;
+                self.wire.handover.set(Handover::No);
+                self.ready = std::mem::take(&mut self.held);
+                self.wire.head_since.set(None);
+            }
+            Handover::Refused => {
+                scanner.hand_over_is_refused();
+                self.wire.handover.set(Handover::No);
+                self.look_at_held();
+            }
+        }
+        true
     }
 
     fn hold(&self) {
@@ -260,6 +378,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WireIo<S> {
             if this.hand_out(buf) {
                 return Poll::Ready(Ok(()));
             }
+            if !this.is_decided(cx) {
+                return Poll::Pending;
+            }
+            if this.hand_out(buf) {
+                return Poll::Ready(Ok(()));
+            }
             match this.closed {
                 Closed::Not => {}
                 // The end of the stream would have the parser give up before the stand-in is answered; its answer
@@ -268,7 +392,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WireIo<S> {
                 Closed::InBody => return Poll::Ready(Ok(())),
             }
             if this.wire.head_is_late.get() {
-                this.refuse(Refusal::HeaderTimeout, true);
+                this.refuse(Refusal::HeaderTimeout);
                 continue;
             }
             let before = buf.filled().len();
@@ -308,7 +432,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireIo<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
-        if this.scanner.in_head() && this.closed == Closed::Not {
+        if this.closed == Closed::Not && this.scanner.as_ref().is_none_or(Scanner::in_head) {
             return Poll::Ready(Ok(()));
         }
         let time = this.linger.time;

@@ -1,6 +1,7 @@
-//! The body of a request on its way to the service: counted, timed, and never held.
+//! The body of a request on its way to the service: counted and timed, and held only where a route may have to send
+//! it again, up to a bound.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,8 +23,101 @@ pub(crate) struct Upload(Option<Box<Streaming>>);
 
 #[derive(Debug)]
 struct Streaming {
-    incoming: Incoming,
+    source: Source,
     watch: Watch,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Sent once.
+    Once(Incoming),
+    /// Sent again perhaps; so many of the frames that were kept have been passed on this time.
+    Kept(Rc<Kept>, usize),
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+
+/// A body that may be sent again: what came of it so far is kept, up to a bound.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    incoming: RefCell<Incoming>,
+    frames: RefCell<Vec<Bytes>>,
+    /// How many more bytes are kept; nothing when more came, so that it cannot be sent again.
+    left: Cell<Option<usize>>,
+    length: SizeHint,
+    fate: Rc<Fate>,
+    /// With what the body is watched again.
+    bounds: (u64, Duration),
+    wire: Rc<Wire>,
+    clock: Clock,
+}
+
+impl Kept {
+    /// Whether all that came so far is kept.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.left.get().is_some()
+    }
+
+    /// The same body from its beginning.
+    pub(crate) fn again(self: &Rc<Self>) -> Upload {
+        let (bound, idle) = self.bounds;
+        let fate = Rc::clone(&self.fate);
+        let watch = Watch::new(fate, bound, idle, &self.wire, &self.clock);
+        Upload(Some(Box::new(Streaming { source: Source::Kept(Rc::clone(self), 0), watch })))
+    }
+
+    fn keep(&self, frame: &Frame<Bytes>) {
+        let left = match (frame.data_ref(), self.left.get()) {
+            (Some(data), Some(left)) if data.len() <= left => {
+                self.frames.borrow_mut().push(data.clone());
+                Some(left - data.len())
+            }
+            // Trailers, or more than is kept.
+            _ => {
+                self.frames.borrow_mut().clear();
+                None
+            }
+        };
+        self.left.set(left);
+    }
+}
+
+impl Source {
+    /// The next frame, and whether it comes for the first time.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> (Polled, bool) {
+        match self {
+            Self::Once(incoming) => (Pin::new(incoming).poll_frame(cx), true),
+            Self::Kept(kept, at) => {
+                if let Some(data) = kept.frames.borrow().get(*at) {
+                    *at += 1;
+                    return (Poll::Ready(Some(Ok(Frame::data(data.clone())))), false);
+                }
+                let polled = Pin::new(&mut *kept.incoming.borrow_mut()).poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &polled {
+                    kept.keep(frame);
+                    *at = kept.frames.borrow().len();
+                }
+                (polled, true)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Once(incoming) => incoming.is_end_stream(),
+            Self::Kept(kept, at) => {
+                *at >= kept.frames.borrow().len() && kept.incoming.borrow().is_end_stream()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Once(incoming) => incoming.size_hint(),
+            // It is asked before the first frame.
+            Self::Kept(kept, _) => kept.length,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -77,16 +171,33 @@ impl Upload {
         if incoming.is_end_stream() {
             return Self::NONE;
         }
-        let watch = Watch {
-            fate: Rc::default(),
-            wire: Rc::clone(wire),
-            clock: clock.clone(),
-            bound,
-            idle,
-            timer: None,
-            moved: false,
+        let watch = Watch::new(Rc::default(), bound, idle, wire, clock);
+        Self(Some(Box::new(Streaming { source: Source::Once(incoming), watch })))
+    }
+
+    /// Keeps up to `bytes` of the body, so that it can be sent again.
+    pub(crate) fn keep(self, bytes: usize) -> (Self, Option<Rc<Kept>>) {
+        let Some(streaming) = self.0 else { return (Self(None), None) };
+        let Streaming { source, watch } = *streaming;
+        let Source::Once(incoming) = source else {
+            return (Self(Some(Box::new(Streaming { source, watch }))), None);
         };
-        Self(Some(Box::new(Streaming { incoming, watch })))
+        let length = incoming.size_hint();
+        if length.lower() > bytes as u64 {
+            return (Self(Some(Box::new(Streaming { source: Source::Once(incoming), watch }))), None);
+        }
+        let kept = Rc::new(Kept {
+            length,
+            incoming: RefCell::new(incoming),
+            frames: RefCell::default(),
+            left: Cell::new(Some(bytes)),
+            fate: Rc::clone(&watch.fate),
+            bounds: (watch.bound, watch.idle),
+            wire: Rc::clone(&watch.wire),
+            clock: watch.clock.clone(),
+        });
+        let source = Source::Kept(Rc::clone(&kept), 0);
+        (Self(Some(Box::new(Streaming { source, watch }))), Some(kept))
     }
 
     /// What will become of the body; nothing where there is none.
@@ -96,11 +207,16 @@ impl Upload {
 
     /// Whether its length is not known in advance.
     pub(crate) fn is_open_ended(&self) -> bool {
-        self.0.as_ref().is_some_and(|body| body.incoming.size_hint().exact().is_none())
+        self.0.as_ref().is_some_and(|body| body.source.size_hint().exact().is_none())
     }
 }
 
 impl Watch {
+    fn new(fate: Rc<Fate>, bound: u64, idle: Duration, wire: &Rc<Wire>, clock: &Clock) -> Self {
+        let (wire, clock) = (Rc::clone(wire), clock.clone());
+        Self { fate, wire, clock, bound, idle, timer: None, moved: false }
+    }
+
     fn fail(&self, problem: Problem) -> Problem {
         self.fate.failure.set(Some(problem));
         problem
@@ -149,10 +265,13 @@ impl Body for Upload {
         let Some(body) = &mut self.0 else {
             return Poll::Ready(None);
         };
-        let Streaming { incoming, watch } = &mut **body;
-        match Pin::new(&mut *incoming).poll_frame(cx) {
+        let Streaming { source, watch } = &mut **body;
+        let (polled, is_new) = source.poll_frame(cx);
+        match polled {
+            // What was kept has been counted before.
+            Poll::Ready(Some(Ok(frame))) if !is_new => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(Some(Ok(frame))) => {
-                let counted = watch.count(&frame, incoming.is_end_stream());
+                let counted = watch.count(&frame, source.is_end_stream());
                 Poll::Ready(Some(counted.map(|()| frame)))
             }
             Poll::Ready(Some(Err(_))) => {
@@ -172,10 +291,10 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| body.incoming.is_end_stream())
+        self.0.as_ref().is_none_or(|body| body.source.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.incoming.size_hint())
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.source.size_hint())
     }
 }

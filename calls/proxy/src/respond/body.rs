@@ -17,7 +17,8 @@ use crate::pool::Lease;
 /// The body of an answer.
 pub(crate) struct Body {
     content: Content,
-    ticket: Ticket,
+    /// Nothing where something else minds the request to its end.
+    ticket: Option<Ticket>,
 }
 
 enum Content {
@@ -45,16 +46,21 @@ pub(crate) enum BrokenOff {
 }
 
 impl Body {
+    /// Nothing, of an answer that is not the end of its request.
+    pub(crate) fn empty() -> Self {
+        Self { content: Content::Own(None), ticket: None }
+    }
+
     /// A body that is at hand.
     pub(crate) fn own(bytes: Bytes, mut ticket: Ticket) -> Self {
         ticket.completes();
-        Self { content: Content::Own((!bytes.is_empty()).then_some(bytes)), ticket }
+        Self { content: Content::Own((!bytes.is_empty()).then_some(bytes)), ticket: Some(ticket) }
     }
 
     /// The body that a service sends.
     pub(crate) fn service(incoming: Incoming, lease: Lease, deadline: Instant, ticket: Ticket) -> Self {
         let stream = Stream { incoming, lease: Some(lease), deadline, timer: None, moved: false };
-        let mut body = Self { content: Content::Service(stream), ticket };
+        let mut body = Self { content: Content::Service(stream), ticket: Some(ticket) };
         body.end_if_ended();
         body
     }
@@ -68,11 +74,12 @@ impl Body {
 
     /// All of it has been read: the connection to the service is free.
     fn end(&mut self) {
-        self.ticket.completes();
+        let Some(ticket) = &mut self.ticket else { return };
+        ticket.completes();
         if let Content::Service(Stream { lease, .. }) = &mut self.content
             && let Some(lease) = lease.take()
         {
-            lease.give_back(self.ticket.peer().worker.clock.now());
+            lease.give_back(ticket.peer().worker().clock.now());
         }
     }
 }
@@ -80,7 +87,7 @@ impl Body {
 impl Stream {
     /// Nothing is there: how long that may last.
     fn wait(&mut self, cx: &mut Context<'_>, ticket: &Ticket) -> Poll<()> {
-        let worker = &ticket.peer().worker;
+        let worker = ticket.peer().worker();
         let until = || self.deadline.min(after(worker.clock.now(), worker.limits.body_idle)).into();
         let timer = match &mut self.timer {
             Some(timer) => {
@@ -105,10 +112,11 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
+        let Some(ticket) = &mut this.ticket else { return Poll::Ready(None) };
         let stream = match &mut this.content {
             Content::Own(bytes) => {
                 let frame = bytes.take().map(|bytes| {
-                    this.ticket.sends(bytes.len());
+                    ticket.sends(bytes.len());
                     Ok(Frame::data(bytes))
                 });
                 return Poll::Ready(frame);
@@ -119,7 +127,7 @@ impl http_body::Body for Body {
             Poll::Ready(Some(Ok(frame))) => {
                 stream.moved = true;
                 if let Some(data) = frame.data_ref() {
-                    this.ticket.sends(data.len());
+                    ticket.sends(data.len());
                 }
                 if frame.is_trailers() {
                     this.end()
@@ -129,15 +137,15 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.ticket.failed("service-broke-off");
+                ticket.failed("service-broke-off");
                 Poll::Ready(Some(Err(BrokenOff::Service(error))))
             }
             Poll::Ready(None) => {
                 this.end();
                 Poll::Ready(None)
             }
-            Poll::Pending => stream.wait(cx, &this.ticket).map(|()| {
-                this.ticket.failed("service-timeout");
+            Poll::Pending => stream.wait(cx, ticket).map(|()| {
+                ticket.failed("service-timeout");
                 Some(Err(BrokenOff::Late))
             }),
         }

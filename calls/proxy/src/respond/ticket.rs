@@ -13,7 +13,7 @@ use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
-use crate::accept::Peer;
+use crate::accept::{Peer, Protocol};
 use crate::forward::Fate;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
 use crate::worker::LocalSnapshot;
@@ -52,6 +52,8 @@ pub(crate) struct Ticket {
     code: &'static str,
     sent: u64,
     complete: bool,
+    /// Bytes that came through the tunnel that the request has become.
+    tunnelled: Option<u64>,
     /// Of a route with policies: they are told what the request came to when its answer has ended.
     held: Option<Box<Held>>,
 }
@@ -64,7 +66,7 @@ struct Held {
 
 impl Ticket {
     pub(crate) fn new(peer: &Rc<Peer>, request: &Request<Incoming>) -> Self {
-        let worker = &peer.worker;
+        let worker = peer.worker();
         worker.metrics.in_flight.inc();
         let (trace, part_of) = admit::place(request.headers(), &worker.random);
         let id = identify::request_id(request.headers()).unwrap_or_else(|| {
@@ -86,6 +88,7 @@ impl Ticket {
             code: "",
             sent: 0,
             complete: false,
+            tunnelled: None,
             held: None,
         }
     }
@@ -137,6 +140,11 @@ impl Ticket {
 
     pub(crate) fn sends(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+    }
+
+    /// What went through the tunnel that the request has become.
+    pub(crate) fn carried(&mut self, received: u64, sent: u64) {
+        (self.tunnelled, self.sent) = (Some(received), sent);
     }
 
     pub(crate) fn completes(&mut self) {
@@ -201,7 +209,7 @@ impl Drop for Ticket {
         {
             held.permit.record(&outcome);
         }
-        let worker = &self.peer.worker;
+        let worker = self.peer.worker();
         let now = worker.clock.now();
         let took = now.saturating_duration_since(self.started);
         let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
@@ -209,6 +217,9 @@ impl Drop for Ticket {
         let (route, metrics, service) = self.taker();
         metrics.record(status, aborted, took);
         worker.metrics.in_flight.dec();
+        if aborted && self.code.is_empty() && self.peer.protocol == Protocol::Http2 {
+            self.peer.wire.is_given_up(now);
+        }
         self.peer.wire.end(now);
         tracing::info!(
             target: "access",
@@ -216,7 +227,7 @@ impl Drop for Ticket {
             path = self.uri.path(),
             status,
             sent = self.sent,
-            received = self.upload.as_ref().map_or(0, |fate| fate.bytes()),
+            received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes())),
             duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             route,
             service,

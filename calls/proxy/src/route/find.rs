@@ -116,8 +116,12 @@ mod tests {
             target: Target::Service { name: service.into(), strip_prefix },
             settings: Settings::default(),
         };
-        let upstream =
-            |name: &str| Upstream { name: name.into(), endpoints: Vec::new(), settings: Settings::default() };
+        let upstream = |name: &str| Upstream {
+            name: name.into(),
+            endpoints: Vec::new(),
+            transport: Default::default(),
+            settings: Settings::default(),
+        };
         let routes = vec![route("o", "/orders", "orders", false), route("p", "/pay/", "payments", true)];
         Routing::new(routes, vec![upstream("orders"), upstream("payments")]).unwrap()
     }

@@ -11,6 +11,7 @@ use mamparo_policy::stack::Stack;
 
 use super::table::{Clash, Entry, Found, Table};
 use super::{Path, Route, Settings, Target, Upstream, path};
+use crate::transport::Transport;
 
 /// Routes and services that fit each other. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +76,7 @@ pub(crate) struct CheckedRoute {
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Settings,
+    pub(crate) transport: Transport,
     endpoints: Box<[SocketAddr]>,
     turn: AtomicUsize,
 }
@@ -131,6 +133,7 @@ impl Routing {
         *own = Arc::new(Service {
             name: Arc::clone(&own.name),
             settings: own.settings.clone(),
+            transport: own.transport.clone(),
             endpoints: endpoints.into(),
             turn: AtomicUsize::new(0),
         });
@@ -176,6 +179,7 @@ fn check_services(upstreams: Vec<Upstream>) -> Result<Services, RoutingError> {
         services.push(Arc::new(Service {
             name,
             settings: upstream.settings,
+            transport: upstream.transport,
             endpoints: upstream.endpoints.into(),
             turn: AtomicUsize::new(0),
         }));
@@ -222,7 +226,12 @@ mod tests {
     }
 
     fn upstream(name: &str) -> Upstream {
-        Upstream { name: name.into(), endpoints: Vec::new(), settings: Settings::default() }
+        Upstream {
+            name: name.into(),
+            endpoints: Vec::new(),
+            transport: Transport::default(),
+            settings: Settings::default(),
+        }
     }
 
     fn error(routes: Vec<Route>, names: &[&str]) -> String {

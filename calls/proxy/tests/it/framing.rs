@@ -40,7 +40,7 @@ fn what_is_ambiguous_is_refused_and_not_forwarded() {
         ("GET / HTTP/1.1\nhost: a\n\n".into(), 400, "malformed-request"),
         ("GET /a/../../b HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400, "ambiguous-path"),
         ("GET /%00 HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400, "ambiguous-path"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 505, "version-not-supported"),
+        ("PRI * HTTP/2.0\r\nhost: a\r\n\r\n".into(), 505, "version-not-supported"),
         ("\u{16}\u{3}\u{1}\u{2}".into(), 400, "malformed-request"),
         ("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n".into(), 501, "method-refused"),
         ("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n".into(), 501, "method-refused"),

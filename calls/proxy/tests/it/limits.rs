@@ -162,3 +162,17 @@ fn a_service_that_does_not_answer_in_time_is_told_from_a_deadline() {
     }
     assert_eq!(client.answer().code(), "service-timeout");
 }
+
+#[test]
+fn one_address_does_not_take_all_the_connections() {
+    let (service, _requests) = Service::answering(OK);
+    let limits = Limits { connections_per_source: Some(2), ..Limits::default() };
+    let rig = Rig::with(&[service.address], limits, Settings::default());
+    let (mut one, mut two) = (rig.client(), rig.client());
+    assert_eq!((one.get("/").status(), two.get("/").status()), (200, 200));
+    assert_eq!(rig.client().answer().code(), "too-many-connections");
+    drop(two);
+    rig.await_metric("mamparo_proxy_connections", 1);
+    assert_eq!(rig.client().get("/").status(), 200);
+    assert_eq!(one.get("/").status(), 200);
+}

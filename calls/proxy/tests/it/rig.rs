@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mamparo_proxy::{
     Access, Answer, Door, Limits, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target,
-    Upstream,
+    Transport, Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -31,6 +31,15 @@ impl Rig {
     }
 
     pub(crate) fn with(endpoints: &[SocketAddr], limits: Limits, settings: Settings) -> Self {
+        Self::speaking(endpoints, limits, settings, Transport::default())
+    }
+
+    pub(crate) fn speaking(
+        endpoints: &[SocketAddr],
+        limits: Limits,
+        settings: Settings,
+        transport: Transport,
+    ) -> Self {
         let route = |name: &str, path: &str, access| Route {
             name: name.into(),
             hosts: Vec::new(),
@@ -53,7 +62,7 @@ impl Rig {
         (only.hosts, only.methods) = (vec!["only.test".parse().unwrap()], vec![http::Method::GET]);
         let hidden = route("hidden", "/hidden", Access::Identified);
         let routes = vec![route("all", "/", Access::Public), hidden, fixed, cut, only];
-        let upstream = Upstream { name: "it".into(), endpoints: endpoints.to_vec(), settings };
+        let upstream = Upstream { name: "it".into(), endpoints: endpoints.to_vec(), transport, settings };
         let mut options = Options::new(Routing::new(routes, vec![upstream]).unwrap());
         options.workers = NonZeroUsize::MIN;
         options.limits = limits;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mamparo_proxy::{Access, Limits, Path, Route, Routing, Settings, Target, Upstream};
+use mamparo_proxy::{Access, Limits, Path, Route, Routing, Settings, Target, Transport, Upstream};
 
 use crate::rig::{Client, OK, PATIENCE, Rig, Service, reserve};
 
@@ -217,7 +217,12 @@ fn routing(endpoint: std::net::SocketAddr) -> Routing {
     let (hosts, methods, access) = (Vec::new(), Vec::new(), Access::Public);
     let route =
         Route { name: "new".into(), hosts, path, methods, access, target, settings: settings.clone() };
-    let upstream = Upstream { name: "other".into(), endpoints: vec![endpoint], settings };
+    let upstream = Upstream {
+        name: "other".into(),
+        endpoints: vec![endpoint],
+        transport: Transport::default(),
+        settings,
+    };
     Routing::new(vec![route], vec![upstream]).unwrap()
 }
 

@@ -1,0 +1,178 @@
+//! The two parsers, and how they are held to their bounds.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use send_wrapper::SendWrapper;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::spawn_local;
+use tokio::time::Sleep;
+
+use super::keep;
+use super::wire::WireIo;
+use super::{Peer, Protocol};
+use crate::limits::{
+    BUFFER_BYTES, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_GRACE, H2_STREAM_WINDOW, H2_STREAMS,
+    Limits, after,
+};
+use crate::walk;
+
+/// The parser of HTTP/1.1 within the bounds of a worker.
+pub(crate) fn http1(limits: &Limits) -> http1::Builder {
+    let mut parser = http1::Builder::new();
+    // The keeper of the connection minds the time; the scanner minds the sizes, and these only follow it.
+    parser.header_read_timeout(None);
+    parser.max_buf_size(BUFFER_BYTES.max(limits.header_bytes.saturating_mul(2)));
+    if limits.header_count > 100 {
+        parser.max_headers(limits.header_count);
+    }
+    parser
+}
+
+fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut parser = http2::Builder::new(executor);
+    parser
+        .max_concurrent_streams(H2_STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(H2_STREAM_WINDOW)
+        // Larger than the window of a stream, so that one that is not read does not block the others.
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .max_send_buf_size(H2_SEND_BUFFER)
+        .enable_connect_protocol();
+    parser
+}
+
+/// Serves one connection, of which `first` has been read.
+pub(super) async fn connection<S>(peer: Rc<Peer>, socket: S, first: Vec<u8>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let worker = peer.worker();
+    let (limits, wire, clock) = (&worker.limits, Rc::clone(&peer.wire), worker.clock.clone());
+    match peer.protocol {
+        Protocol::Http1 => {
+            let io = WireIo::http1(socket, first, limits, wire, clock);
+            let service = service_fn(|request| {
+                let peer = Rc::clone(&peer);
+                async move { Ok::<_, Infallible>(walk::walk(peer, request, None).await) }
+            });
+            let io = TokioIo::new(Staying(SendWrapper::new(io)));
+            let serving = worker.http1.serve_connection(io, service).with_upgrades();
+            keep::keep(&peer, pin!(serving)).await;
+        }
+        Protocol::Http2 => {
+            let io = TokioIo::new(WireIo::passing(socket, first, limits, wire, clock));
+            let executor = StreamExecutor::default();
+            let next = Rc::clone(&executor.next);
+            let service = service_fn(|request| {
+                let (peer, cut) = (Rc::clone(&peer), Cut::default());
+                *next.borrow_mut() = Some(cut.clone());
+                async move { Ok::<_, Infallible>(walk::walk(peer, request, Some(cut)).await) }
+            });
+            let serving = http2(limits, executor).serve_connection(io, service);
+            keep::keep(&peer, pin!(serving)).await;
+        }
+    }
+}
+
+/// Until when a stream may live, once that is known. A client that takes no bytes of an answer has nobody look at
+/// the time of that answer; this does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cut(Rc<Cell<Option<Instant>>>);
+
+impl Cut {
+    pub(crate) fn at(&self, deadline: Instant) {
+        self.0.set(Some(after(deadline, H2_STREAM_GRACE)));
+    }
+}
+
+/// Runs the streams of one connection on its thread, each until its end or until it is cut.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StreamExecutor {
+    /// The cut of the stream that is given next.
+    next: Rc<RefCell<Option<Cut>>>,
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for StreamExecutor {
+    fn execute(&self, stream: F) {
+        match self.next.borrow_mut().take() {
+            Some(cut) => spawn_local(until(stream, cut)),
+            None => spawn_local(stream),
+        };
+    }
+}
+
+async fn until(stream: impl Future<Output = ()>, cut: Cut) {
+    let mut stream = pin!(stream);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|cx| {
+        if stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match (&mut timer, cut.0.get()) {
+            (Some(timer), _) => timer.as_mut().poll(cx),
+            (None, None) => Poll::Pending,
+            (none, Some(at)) => none.insert(Box::pin(tokio::time::sleep_until(at.into()))).as_mut().poll(cx),
+        }
+    })
+    .await;
+}
+
+/// Runs what belongs to a thread on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LocalExecutor;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}
+
+/// A socket that never leaves its thread: hyper asks that one which can be upgraded could.
+struct Staying<S>(SendWrapper<S>);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Staying<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Staying<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+}

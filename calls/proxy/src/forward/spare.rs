@@ -1,0 +1,129 @@
+//! What is kept of a request so that it can be sent once more, and how a request is dressed for the protocol of the
+//! connection that it goes out on.
+
+use std::error::Error as _;
+use std::rc::Rc;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Method, Request, Version};
+use mamparo_context::{Context, IdempotencyKey, TraceContext};
+
+use super::{Errand, Failed, Kept, Upload};
+use crate::problem::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request that may be sent once more.
+pub(super) struct Spare {
+    head: Request<()>,
+    /// Nothing where there is no body.
+    body: Option<Rc<Kept>>,
+    /// Whether it may be sent once more without asking anybody: it changes nothing, and has no body.
+    free: bool,
+}
+
+impl Spare {
+    /// Of a request that has no body, or one that is kept.
+    pub(super) fn of(request: &Request<Upload>, errand: &Errand<'_>) -> Option<Self> {
+        let has_body = errand.fate.is_some();
+        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let free = is_safe && !has_body && errand.settings.repeat_safe;
+        if errand.upgrades || has_body && errand.kept.is_none() || !free && errand.settings.retry.is_none() {
+            return None;
+        }
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        Some(Self { head, body: errand.kept.clone(), free })
+    }
+
+    /// Whether it can be sent once more.
+    pub(super) fn is_there(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.is_whole())
+    }
+
+    /// Whether it is sent once more for nothing, which is done once: nobody has seen it, or it changes nothing and
+    /// the connection broke.
+    pub(super) fn is_free(&self, failed: &Failed) -> bool {
+        self.free && (failed.unseen || failed.problem == Problem::BrokenOff)
+    }
+
+    /// It, once.
+    pub(super) fn take(&mut self) -> Option<Request<Upload>> {
+        self.free = false;
+        self.again()
+    }
+
+    /// It, again.
+    pub(super) fn again(&self) -> Option<Request<Upload>> {
+        if !self.is_there() {
+            return None;
+        }
+        let body = self.body.as_ref().map_or(Upload::NONE, Kept::again);
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method().clone();
+        *request.uri_mut() = self.head.uri().clone();
+        *request.headers_mut() = self.head.headers().clone();
+        Some(request)
+    }
+
+    /// Whether its method says that asking twice does what asking once does (RFC 9110, 9.2.2).
+    pub(super) fn is_idempotent(&self) -> bool {
+        matches!(
+            *self.head.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        )
+    }
+
+    /// What a retry policy wants to know of it.
+    pub(super) fn context(&self, trace: &TraceContext) -> Context {
+        let cx = Context::from_trace(trace.clone());
+        let key = self.head.headers().get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
+        match key.and_then(|key| key.parse::<IdempotencyKey>().ok()) {
+            Some(key) => cx.with_idempotency_key(key),
+            None => cx,
+        }
+    }
+}
+
+/// Whether the other end says that it has not looked at the request (RFC 9113, 8.7).
+pub(super) fn is_refused(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_remote() && cause.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// As it goes out on a connection of HTTP/1.1.
+pub(super) fn fit_http1(request: &mut Request<Upload>, takes_trailers: bool, upgrades: bool) {
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+    if upgrades {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+}
+
+/// As it goes out on a connection of HTTP/2.
+pub(super) fn fit_http2(request: &mut Request<Upload>, takes_trailers: bool) -> Result<(), Problem> {
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::CONNECTION);
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let Some(host) = headers.remove(header::HOST) else { return Ok(()) };
+    let authority = Authority::try_from(host.as_bytes()).map_err(|_| Problem::Host)?;
+    let path = request.uri().path_and_query().cloned();
+    let uri = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(authority)
+        .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    *request.uri_mut() = uri.build().map_err(|_| Problem::Path)?;
+    Ok(())
+}

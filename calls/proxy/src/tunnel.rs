@@ -1,0 +1,98 @@
+//! What follows an answer that grants another protocol: bytes, both ways, until one end has said all, or nobody has
+//! said anything for too long. Nothing of it is understood here.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::time::{sleep, timeout};
+
+use crate::accept::Seat;
+use crate::limits::{TUNNEL_BUFFER, TUNNEL_LOOK};
+use crate::respond::Ticket;
+
+/// Both ends of a tunnel, once both have changed over.
+pub(crate) struct Tunnel {
+    pub(crate) client: OnUpgrade,
+    pub(crate) service: OnUpgrade,
+    /// It lives on when the connection that it began on is not counted any more.
+    pub(crate) seat: Seat,
+    pub(crate) ticket: Ticket,
+}
+
+impl Tunnel {
+    /// Carries bytes until there are no more.
+    pub(crate) async fn run(self) {
+        let Self { client, service, seat, mut ticket } = self;
+        let limits = &ticket.peer().worker().limits;
+        let (header_time, idle_time) = (limits.header_time, limits.tunnel_idle);
+        let both = async { tokio::try_join!(client, service) };
+        let Ok(Ok((client, service))) = timeout(header_time, both).await else {
+            ticket.failed("upgrade-failed");
+            return;
+        };
+        let (received, sent) = (Rc::<Cell<u64>>::default(), Rc::<Cell<u64>>::default());
+        let mut client = Counted { socket: TokioIo::new(client), read: Rc::clone(&received) };
+        let mut service = Counted { socket: TokioIo::new(service), read: Rc::clone(&sent) };
+        let carried = copy_bidirectional_with_sizes(&mut client, &mut service, TUNNEL_BUFFER, TUNNEL_BUFFER);
+        let silent = async {
+            let mut rested = std::time::Duration::ZERO;
+            let mut before = 0;
+            while rested < idle_time {
+                sleep(TUNNEL_LOOK.min(idle_time)).await;
+                rested += TUNNEL_LOOK;
+                let all = received.get() + sent.get();
+                if all != before {
+                    (before, rested) = (all, std::time::Duration::ZERO);
+                }
+            }
+        };
+        tokio::select! {
+            carried = carried => match carried {
+                Ok(_) => ticket.completes(),
+                Err(error) => tracing::debug!(%error, "a tunnel broke"),
+            },
+            () = silent => ticket.failed("tunnel-idle"),
+        }
+        ticket.carried(received.get(), sent.get());
+        drop(seat);
+    }
+}
+
+/// A socket whose bytes are counted as they are read.
+struct Counted<S> {
+    socket: S,
+    read: Rc<Cell<u64>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.read.set(self.read.get() + (buf.filled().len() - before) as u64);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
