@@ -1,6 +1,7 @@
 //! Fourth stop: the service. Finds a connection to an endpoint, sends the request, and sends it again only where
 //! it is proven that nobody has seen it, or where it changes nothing.
 
+mod mirror;
 mod upload;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::{Service, Settings};
 use crate::worker::{LocalSnapshot, Worker};
+pub(crate) use mirror::mirror;
 pub(crate) use upload::{Fate, Upload};
 
 /// A request on its way to a service.
@@ -96,13 +98,7 @@ impl Errand<'_> {
     /// A second copy of a request that changes nothing, however often it is made, and has no body.
     fn spare(&self, request: &Request<Upload>) -> Option<Request<Upload>> {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        (is_safe && self.settings.repeat_safe && self.fate.is_none()).then(|| {
-            let mut spare = Request::new(Upload::NONE);
-            *spare.method_mut() = request.method().clone();
-            *spare.uri_mut() = request.uri().clone();
-            *spare.headers_mut() = request.headers().clone();
-            spare
-        })
+        (is_safe && self.settings.repeat_safe && self.fate.is_none()).then(|| bare(request))
     }
 
     /// Waits for the header of the answer: as long as the route allows from the moment the request is sent whole,
@@ -226,6 +222,15 @@ impl Errand<'_> {
         });
         Ok(connection)
     }
+}
+
+/// A copy without the body.
+fn bare(request: &Request<Upload>) -> Request<Upload> {
+    let mut copy = Request::new(Upload::NONE);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }
 
 #[derive(Debug, thiserror::Error)]

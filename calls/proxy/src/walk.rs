@@ -12,9 +12,9 @@ use crate::hop_by_hop::{self, Stripped};
 use crate::identify::X_REQUEST_ID;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
-use crate::route::{Answer, Target};
+use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, identify, respond, route};
+use crate::{admit, forward, identify, respond, route};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl From<Problem> for Turned {
 #[expect(clippy::large_enum_variant, reason = "it is moved once; a box would be an allocation per request")]
 enum Onward<'a> {
     Service(Errand<'a>, Request<Upload>),
-    Own(&'a Answer),
+    Own(Own<'a>),
 }
 
 /// Answers one request of a connection.
@@ -44,7 +44,7 @@ pub(crate) async fn walk(peer: Rc<Peer>, request: Request<Incoming>) -> Response
     let snapshot = Rc::clone(&ticket.snapshot);
     let (errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
         Ok(Onward::Service(errand, request)) => (errand, request),
-        Ok(Onward::Own(answer)) => return respond::own(ticket, answer),
+        Ok(Onward::Own(own)) => return respond::own(ticket, own),
         Err(Turned { problem, allow }) => return respond::problem(ticket, problem, allow),
     };
     if let Some(policies) = &errand.settings.policies {
@@ -80,14 +80,12 @@ fn past_the_stops<'a>(
         return Err(Problem::from(refusal).into());
     }
     let worker = &peer.worker;
-    let way = route::find(&snapshot.routing, peer.door, &request)?;
+    let mut way = route::find(&snapshot.routing, peer.door, &request, || worker.random.next_u64())?;
+    way.stand_in(|service| snapshot.routing.has_endpoint(service));
     ticket.takes(way.taken);
     identify::check(way.access)?;
     let Some(service) = way.service else {
-        return match way.target {
-            Some(Target::Answer(answer)) => Ok(Onward::Own(answer)),
-            _ => Err(Problem::NoRoute.into()),
-        };
+        return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
     let deadline = admit::deadline(request.headers(), way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
@@ -96,6 +94,9 @@ fn past_the_stops<'a>(
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
     identify::replace_claims(&mut parts.headers, peer);
+    if let Some(host) = way.host {
+        parts.headers.insert(header::HOST, host.clone());
+    }
     admit::write_trace(&mut parts.headers, &ticket.trace, ticket.part_of.is_none());
     parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     write_framing(&mut parts.headers, stripped, &upload);
@@ -107,7 +108,11 @@ fn past_the_stops<'a>(
     ticket.uploads(fate.clone());
     let errand =
         Errand { worker, snapshot: Rc::clone(snapshot), service, settings: way.settings, deadline, fate };
-    Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
+    let request = Request::from_parts(parts, upload);
+    if let Some(mirror) = way.mirror {
+        forward::mirror(&errand, mirror, &request);
+    }
+    Ok(Onward::Service(errand, request))
 }
 
 /// Says to the service how the body comes, and what it may send along with its own.

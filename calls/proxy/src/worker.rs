@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) drain: Drain,
+    /// Copies of requests that are on their way.
+    pub(crate) mirrors: Cell<usize>,
     current: RefCell<Current>,
 }
 
@@ -145,6 +147,7 @@ impl Worker {
             random: start.random,
             metrics: start.metrics,
             drain: Drain::default(),
+            mirrors: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
     }

@@ -12,4 +12,5 @@ mod limits;
 mod log;
 mod policies;
 mod rig;
+mod routes;
 mod services;

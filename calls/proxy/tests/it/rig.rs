@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use mamparo_proxy::{
-    Access, Answer, Door, Limits, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target,
-    Upstream,
+    Access, Answer, Door, Limits, Listener, Match, Metrics, Options, Path, PathRewrite, Proxy, Rewrite,
+    Route, Routing, Services, Settings, Target, Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -33,24 +33,24 @@ impl Rig {
     pub(crate) fn with(endpoints: &[SocketAddr], limits: Limits, settings: Settings) -> Self {
         let route = |name: &str, path: &str, access| Route {
             name: name.into(),
-            hosts: Vec::new(),
-            path: Path::Prefix(path.into()),
-            methods: Vec::new(),
+            matches: vec![Match::path(Path::Prefix(path.into()))],
             access,
-            target: Target::Service { name: "it".into(), strip_prefix: false },
+            target: Target::service("it"),
             settings: settings.clone(),
         };
         let mut fixed = route("fixed", "/fixed", Access::Public);
-        fixed.methods = vec![http::Method::GET];
+        fixed.matches[0].methods = vec![http::Method::GET];
         fixed.target = Target::Answer(Answer {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),
             body: "fixed\n".into(),
         });
         let mut cut = route("cut", "/cut", Access::Public);
-        cut.target = Target::Service { name: "it".into(), strip_prefix: true };
+        let rewrite = Rewrite { path: Some(PathRewrite::Prefix("/".into())), ..Rewrite::default() };
+        cut.target = Target::Services(Services { rewrite, ..Services::one("it") });
         let mut only = route("only", "/only", Access::Public);
-        (only.hosts, only.methods) = (vec!["only.test".parse().unwrap()], vec![http::Method::GET]);
+        only.matches[0].hosts = vec!["only.test".parse().unwrap()];
+        only.matches[0].methods = vec![http::Method::GET];
         let hidden = route("hidden", "/hidden", Access::Identified);
         let routes = vec![route("all", "/", Access::Public), hidden, fixed, cut, only];
         let upstream = Upstream { name: "it".into(), endpoints: endpoints.to_vec(), settings };
