@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hub::OpenHub;
 use mamparo_config::{Config, Role};
-use mamparo_proxy::{Door, Limits, Listener, Proxy};
+use mamparo_proxy::{Door, Entry, Limits, Listener, Proxy};
 use metrics::Metrics;
 pub(crate) use routing::routing;
 
@@ -79,8 +79,16 @@ fn gateway(config: &Config, addresses: &Addresses, metrics: &Metrics) -> Result<
     let routing = routing(config, addresses)?;
     metrics.watch_policies(routing.policies());
     let listeners = vec![
-        Listener { socket: bind("listeners.gateway", config.listeners.gateway)?, door: Door::Edge },
-        Listener { socket: bind("listeners.mesh", config.listeners.mesh)?, door: Door::Mesh },
+        Listener {
+            socket: bind("listeners.gateway", config.listeners.gateway)?,
+            door: Door::Edge,
+            entry: Entry::default(),
+        },
+        Listener {
+            socket: bind("listeners.mesh", config.listeners.mesh)?,
+            door: Door::Mesh,
+            entry: Entry::default(),
+        },
     ];
     let mut options = mamparo_proxy::Options::new(routing);
     let workers = config.gateway.workers.and_then(NonZeroUsize::new);

@@ -21,7 +21,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mamparo_proxy::{
-    Access, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Transport, Upstream,
+    Access, Listener, Match, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Transport,
+    Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -37,11 +38,9 @@ fn main() -> Result<(), Failed> {
 
     let route = Route {
         name: "all".into(),
-        hosts: Vec::new(),
-        path: Path::Prefix("/".into()),
-        methods: Vec::new(),
+        matches: vec![Match::path(Path::Prefix("/".into()))],
         access: Access::Public,
-        target: Target::Service { name: "hello".into(), strip_prefix: false },
+        target: Target::service("hello"),
         settings: Settings::default(),
     };
     let upstream = Upstream {

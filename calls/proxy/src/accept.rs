@@ -16,11 +16,12 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::HeaderValue;
+use mamparo_tls::Handshake;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use crate::limits::ACCEPT_PAUSE;
-use crate::options::Door;
+use crate::options::{Door, Entry};
 use crate::problem::Problem;
 use crate::worker::Worker;
 pub(crate) use scan::Refusal;
@@ -41,8 +42,8 @@ pub(crate) struct Peer {
 pub(crate) struct Client {
     /// Its address, as a header says it.
     pub(crate) address: HeaderValue,
-    /// Whether what it sends is encrypted.
-    pub(crate) is_secure: bool,
+    /// What its handshake has shown, where what it sends is encrypted.
+    pub(crate) tls: Option<Rc<Handshake>>,
 }
 
 /// What is spoken on a connection.
@@ -59,10 +60,10 @@ impl Peer {
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr, is_secure: bool) -> Self {
+    fn new(address: SocketAddr, tls: Option<Rc<Handshake>>) -> Self {
         let ip = address.ip().to_canonical();
         let text = HeaderValue::try_from(ip.to_string());
-        Self { address: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")), is_secure }
+        Self { address: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")), tls }
     }
 }
 
@@ -131,8 +132,15 @@ impl Sources {
     }
 }
 
+/// What every connection of a listener passes.
+struct Gate {
+    door: Door,
+    entry: Entry,
+}
+
 /// Takes connections until the worker drains.
-pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door) {
+pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door, entry: Entry) {
+    let gate = Rc::new(Gate { door, entry });
     let mut draining = pin!(worker.drain.begins());
     loop {
         let accepted = tokio::select! {
@@ -140,7 +148,7 @@ pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door) 
             () = &mut draining => break,
         };
         match accepted {
-            Ok((stream, address)) => take(&worker, stream, address, door),
+            Ok((stream, address)) => take(&worker, stream, address, &gate),
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -154,16 +162,16 @@ pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door) 
     })
     .await
     {
-        take(&worker, stream, address, door);
+        take(&worker, stream, address, &gate);
     }
 }
 
-fn take(worker: &Rc<Worker>, stream: TcpStream, address: SocketAddr, door: Door) {
+fn take(worker: &Rc<Worker>, stream: TcpStream, address: SocketAddr, gate: &Rc<Gate>) {
     let Some(seat) = Seat::take(worker, address.ip()) else {
         let _ = stream.try_write(Problem::TooManyConnections.raw().as_bytes());
         return;
     };
     // Without it small answers wait for acknowledgements; a failure costs time, not correctness.
     let _ = stream.set_nodelay(true);
-    spawn_local(first::connection(seat, stream, address, door));
+    spawn_local(first::connection(seat, stream, address, Rc::clone(gate)));
 }

@@ -2,6 +2,7 @@
 //! proven that nobody has seen it, where it changes nothing, or where the route says so.
 
 mod connect;
+mod mirror;
 mod spare;
 mod upload;
 
@@ -27,6 +28,7 @@ use crate::route::{Service, Settings};
 use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
+pub(crate) use mirror::mirror;
 use spare::Spare;
 pub(crate) use upload::{Fate, Kept, Upload};
 
@@ -177,7 +179,8 @@ impl Errand<'_> {
                 (self.answered(sent, now).await?, Lease::Alone(alone))
             }
             Lease::Stream(seat) => {
-                spare::fit_http2(&mut request, self.takes_trailers)?;
+                let is_secure = self.service()?.transport.is_secure();
+                spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
                 let mut sender = seat.sender();
                 let sent = sender.try_send_request(request);
                 (self.answered(sent, now).await?, Lease::Stream(seat))

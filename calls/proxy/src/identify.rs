@@ -32,7 +32,7 @@ pub(crate) fn replace_claims(headers: &mut HeaderMap, peer: &Peer) {
     headers.remove(X_REAL_IP);
     headers.remove(X_FORWARDED_PORT);
     headers.insert(X_FORWARDED_FOR, peer.client.address.clone());
-    let scheme = if peer.client.is_secure { "https" } else { "http" };
+    let scheme = if peer.client.tls.is_some() { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.insert(X_FORWARDED_HOST, host);

@@ -38,9 +38,10 @@ mod upgrade;
 
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use options::{Door, Listener, Options};
+pub use options::{Door, Entry, Listener, Options};
 pub use proxy::{Drained, Proxy, StartError};
 pub use route::{
-    Access, Answer, Host, InvalidHost, Path, Route, Routing, RoutingError, Settings, Target, Upstream,
+    Access, Answer, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect,
+    Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
-pub use transport::{Speaks, Transport};
+pub use transport::{Speaks, Transport, VerifiedTls};

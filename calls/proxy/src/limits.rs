@@ -120,3 +120,19 @@ pub(crate) const TUNNEL_LOOK: Duration = Duration::from_secs(5);
 
 /// Least read buffer of a connection, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Longest regular expression of a route, in bytes.
+pub(crate) const REGEX_BYTES: usize = 1024;
+/// Largest automaton that one regular expression may become, in bytes; those of the paths of one host together may take
+/// sixteen times that.
+pub(crate) const REGEX_NFA_BYTES: usize = 64 * 1024;
+/// What the states of an automaton that are kept may take, in bytes, for each thread that uses it.
+pub(crate) const REGEX_CACHE_BYTES: usize = 128 * 1024;
+/// Most regular expressions for paths of one host.
+pub(crate) const REGEXES_PER_HOST: usize = 256;
+/// Most different regular expressions for headers and queries in one routing.
+pub(crate) const REGEXES_OF_VALUES: usize = 1024;
+/// Most segments of a path with variables.
+pub(crate) const TEMPLATE_SEGMENTS: usize = 32;
+/// Copies of requests that one worker sends at the same time; a request beyond them is not copied.
+pub(crate) const MIRRORS_PER_WORKER: usize = 64;

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub(crate) connections: Gauge,
     /// Connections refused because a worker had its fill.
     pub(crate) connections_refused: Counter,
+    /// Connections whose TLS handshake failed.
+    pub(crate) handshake_failures: Counter,
     /// Connections closed because their client asked and gave up too often.
     pub(crate) connections_abused: Counter,
 }
@@ -85,6 +87,7 @@ impl Default for Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             connections_abused: Counter::default(),
+            handshake_failures: Counter::default(),
         }
     }
 }
@@ -104,6 +107,8 @@ impl Metrics {
         registry.register("connections_refused", refused, self.connections_refused.clone());
         let abused = "Connections closed because their client asked and gave up too often";
         registry.register("connections_abused", abused, self.connections_abused.clone());
+        let failures = "Connections whose TLS handshake failed";
+        registry.register("handshake_failures", failures, self.handshake_failures.clone());
         let connects = "Connections opened to a service";
         registry.register("service_connects", connects, self.connects.clone());
         let failures = "Connections to a service that could not be opened";

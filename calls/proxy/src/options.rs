@@ -1,9 +1,12 @@
 //! What a proxy is started with.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use mamparo_context::{Clock, Random};
+use mamparo_tls::ServerTls;
 
 use crate::limits::Limits;
 use crate::route::Routing;
@@ -55,11 +58,26 @@ pub struct Listener {
     pub socket: TcpListener,
     /// What it serves.
     pub door: Door,
+    /// What comes before HTTP.
+    pub entry: Entry,
+}
+
+/// What a connection must say before it speaks HTTP.
+#[derive(Clone, Default)]
+pub struct Entry {
+    /// TLS, with these certificates; nothing where HTTP comes as it is.
+    pub tls: Option<Arc<ServerTls>>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("tls", &self.tls.is_some()).finish()
+    }
 }
 
 impl From<TcpListener> for Listener {
     /// A listener that serves the routes.
     fn from(socket: TcpListener) -> Self {
-        Self { socket, door: Door::Edge }
+        Self { socket, door: Door::Edge, entry: Entry::default() }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits::after;
 use crate::metrics::Metrics;
-use crate::options::{Door, Listener, Options};
+use crate::options::{Door, Entry, Listener, Options};
 use crate::route::Routing;
 use crate::worker::{self, Snapshot};
 
@@ -64,7 +64,7 @@ impl Proxy {
         for number in 0..options.workers.get() {
             let sockets = listeners
                 .iter()
-                .map(|listener| Ok((listener.socket.try_clone()?, listener.door)))
+                .map(|listener| Ok((listener.socket.try_clone()?, listener.door, listener.entry.clone())))
                 .collect::<io::Result<Vec<_>>>()
                 .map_err(StartError::Socket)?;
             let worker = proxy.spawn(number, &options, sockets, stopped.clone())?;
@@ -77,7 +77,7 @@ impl Proxy {
         &self,
         number: usize,
         options: &Options,
-        sockets: Vec<(net::TcpListener, Door)>,
+        sockets: Vec<(net::TcpListener, Door, Entry)>,
         stopped: watch::Receiver<Option<Instant>>,
     ) -> Result<oneshot::Receiver<usize>, StartError> {
         let (done, worker) = oneshot::channel();

@@ -20,7 +20,7 @@ use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
-use crate::route::Answer;
+use crate::route::Own;
 use crate::tunnel::Tunnel;
 use crate::upgrade;
 pub(crate) use body::Body;
@@ -73,11 +73,20 @@ pub(crate) fn tunnel(
 }
 
 /// Gives an answer that the configuration holds.
-pub(crate) fn own(mut ticket: Ticket, answer: &Answer) -> Response<Body> {
-    let mut response = Response::new(answer.body.clone());
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers.clone();
-    ticket.answered(answer.status);
+pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
+    let mut response = Response::new(Bytes::new());
+    match own {
+        Own::Answer(answer) => {
+            *response.body_mut() = answer.body.clone();
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers.clone();
+        }
+        Own::Redirect { status, location } => {
+            *response.status_mut() = status;
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+    }
+    ticket.answered(response.status());
     finish(ticket, response)
 }
 

@@ -1,37 +1,44 @@
-//! Which route a request takes. Precedence as the Gateway API has it: an exact host before a wildcard (the
-//! longest first) before any host; then an exact path before the longest prefix; then a named method before any.
+//! Which route a request takes. Precedence as the Gateway API has it, of all matches that take the request:
+//!
+//! 1. an exact host, before the longest wildcard, before any host;
+//! 2. an exact path, before a template (of two, the one that is literal where they first differ), before the longest
+//!    prefix, before a regular expression, before the prefix `/`;
+//! 3. a named method, before any;
+//! 4. the more headers, then the more parameters of the query;
+//! 5. the one that stands first.
+//!
+//! Two routes that ask for the very same thing, so that the second one would never be taken, are an error.
 
+mod cell;
+mod check;
 mod find;
 mod host;
+mod matches;
 mod path;
+mod paths;
+mod pattern;
+mod query;
+mod rewrite;
 mod routing;
+mod split;
 mod table;
+mod target;
+mod template;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 
 use crate::transport::Transport;
-pub(crate) use find::find;
+pub(crate) use find::{Own, find};
 pub use host::{Host, InvalidHost};
+pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
 pub(crate) use routing::Service;
 pub use routing::{Routing, RoutingError};
-pub(crate) use table::Found;
-
-/// Which paths a route takes. Paths are compared in their normal form: without dot segments, empty segments and
-/// needless escapes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// This path only.
-    Exact(String),
-    /// This path and all below it: `/a` takes `/a`, `/a/` and `/a/b`, not `/ab`. `/` takes all.
-    Prefix(String),
-}
+pub use target::{Answer, Mirror, PathRewrite, Redirect, Rewrite, Scheme, Services, Target, Weighted};
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,31 +47,6 @@ pub enum Access {
     Public,
     /// Whoever proves an identity. Nobody can prove one yet, so that such a route answers 401.
     Identified,
-}
-
-/// What a route leads to.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// The service of this name, with the prefix of the route cut off the path if `strip_prefix` says so.
-    Service {
-        /// The name of an [`Upstream`].
-        name: String,
-        /// Cuts the prefix that the route matched off the path.
-        strip_prefix: bool,
-    },
-    /// An answer of the proxy's own.
-    Answer(Answer),
-}
-
-/// A fixed answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers; the length is added.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Bytes,
 }
 
 /// How long a request to a service may take, and how large it may be.
@@ -111,12 +93,8 @@ impl Default for Settings {
 pub struct Route {
     /// Its name in logs and metrics.
     pub name: String,
-    /// The hosts it takes; none means any.
-    pub hosts: Vec<Host>,
-    /// The paths it takes.
-    pub path: Path,
-    /// The methods it takes; none means any.
-    pub methods: Vec<Method>,
+    /// It takes the requests that one of these describes; none means all requests.
+    pub matches: Vec<Match>,
     /// Who may use it.
     pub access: Access,
     /// Where it leads.

@@ -12,9 +12,9 @@ use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
-use crate::route::{Answer, Target};
+use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, identify, respond, route, upgrade};
+use crate::{admit, forward, identify, respond, route, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl From<Problem> for Turned {
 #[expect(clippy::large_enum_variant, reason = "it is moved once; a box would be an allocation per request")]
 enum Onward<'a> {
     Service(Errand<'a>, Request<Upload>),
-    Own(&'a Answer),
+    Own(Own<'a>),
 }
 
 /// Answers one request of a connection. `cut` is told its deadline, where somebody else must keep it.
@@ -47,9 +47,9 @@ pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Op
     let client = upgrade::asked(&peer, &mut request);
     let (mut errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
         Ok(Onward::Service(errand, request)) => (errand, request),
-        Ok(Onward::Own(answer)) => {
+        Ok(Onward::Own(own)) => {
             peer.wire.hand_over(false);
-            return respond::own(ticket, answer);
+            return respond::own(ticket, own);
         }
         Err(Turned { problem, allow }) => {
             peer.wire.hand_over(false);
@@ -137,14 +137,12 @@ fn past_the_stops<'a>(
         return Err(refusal.into());
     }
     let worker = peer.worker();
-    let way = route::find(&snapshot.routing, peer.door, &request)?;
+    let mut way = route::find(&snapshot.routing, peer.door, &request, || worker.random.next_u64())?;
+    way.stand_in(|service| snapshot.routing.has_endpoint(service));
     ticket.takes(way.taken);
     identify::check(way.access)?;
     let Some(service) = way.service else {
-        return match way.target {
-            Some(Target::Answer(answer)) => Ok(Onward::Own(answer)),
-            _ => Err(Problem::NoRoute.into()),
-        };
+        return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
     let deadline = admit::deadline(request.headers(), way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
@@ -153,6 +151,9 @@ fn past_the_stops<'a>(
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
     identify::replace_claims(&mut parts.headers, peer);
+    if let Some(host) = way.host {
+        parts.headers.insert(header::HOST, host.clone());
+    }
     admit::write_trace(&mut parts.headers, &ticket.trace, ticket.part_of.is_none());
     parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     // The client is told to continue when a connection to the service begins to take its body.
@@ -181,7 +182,11 @@ fn past_the_stops<'a>(
         takes_trailers: stripped.takes_trailers,
         upgrades: false,
     };
-    Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
+    let request = Request::from_parts(parts, upload);
+    if let Some(mirror) = way.mirror {
+        forward::mirror(&errand, mirror, &request, &ticket.trace);
+    }
+    Ok(Onward::Service(errand, request))
 }
 
 #[cfg(test)]
@@ -197,7 +202,7 @@ mod tests {
     fn what_a_request_occupies_stays_small() {
         let walk = size(walk);
         assert!(walk <= 4 * 1024, "{walk} bytes");
-        assert!(size_of::<Ticket>() <= 320, "{} bytes", size_of::<Ticket>());
+        assert!(size_of::<Ticket>() <= 352, "{} bytes", size_of::<Ticket>());
         assert!(size_of::<Body>() <= 512, "{} bytes", size_of::<Body>());
     }
 }

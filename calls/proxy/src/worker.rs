@@ -18,7 +18,7 @@ use tokio::task::spawn_local;
 use crate::accept::{self, Sources};
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
-use crate::options::Door;
+use crate::options::{Door, Entry};
 use crate::pool::Pool;
 use crate::route::Routing;
 
@@ -65,7 +65,7 @@ pub(crate) struct Start {
     pub(crate) random: Random,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(crate) sockets: Vec<(net::TcpListener, Door)>,
+    pub(crate) sockets: Vec<(net::TcpListener, Door, Entry)>,
     pub(crate) stopped: watch::Receiver<Option<Instant>>,
 }
 
@@ -79,6 +79,8 @@ pub(crate) struct Worker {
     pub(crate) drain: Drain,
     pub(crate) http1: http1::Builder,
     pub(crate) sources: Sources,
+    /// Copies of requests that are on their way.
+    pub(crate) mirrors: Cell<usize>,
     current: RefCell<Current>,
 }
 
@@ -150,6 +152,7 @@ impl Worker {
             random: start.random,
             metrics: start.metrics,
             drain: Drain::default(),
+            mirrors: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
     }
@@ -186,9 +189,11 @@ async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let sockets = std::mem::take(&mut start.sockets);
     let worker = Rc::new(Worker::new(start));
     let mut listening = Vec::with_capacity(sockets.len());
-    for (socket, door) in sockets {
+    for (socket, door, entry) in sockets {
         match TcpListener::from_std(socket) {
-            Ok(socket) => listening.push(spawn_local(accept::listen(Rc::clone(&worker), socket, door))),
+            Ok(socket) => {
+                listening.push(spawn_local(accept::listen(Rc::clone(&worker), socket, door, entry)))
+            }
             Err(error) => {
                 let _ = ready.send(Err(error));
                 return 0;

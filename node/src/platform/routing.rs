@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use mamparo_config::{Config, Route, RouteMatch};
 use mamparo_policy::stack::{AdmissionConfig, Stack};
-use mamparo_proxy::{Access, Host, Path, Routing, Settings, Target, Transport, Upstream};
+use mamparo_proxy::{Access, Host, Match, Path, Routing, Settings, Target, Transport, Upstream};
 
 use crate::failure::Failure;
 use crate::supervise::Addresses;
@@ -33,16 +33,19 @@ fn route(route: &Route) -> Result<mamparo_proxy::Route, Failure> {
     let path = matches.path.clone();
     Ok(mamparo_proxy::Route {
         name: name(matches),
-        hosts: hosts.into_iter().collect(),
-        path: if matches.exact { Path::Exact(path) } else { Path::Prefix(path) },
-        methods: matches
-            .methods
-            .iter()
-            .filter_map(|method| Method::from_bytes(method.as_bytes()).ok())
-            .collect(),
+        matches: vec![Match {
+            hosts: hosts.into_iter().collect(),
+            path: if matches.exact { Path::Exact(path) } else { Path::Prefix(path) },
+            methods: matches
+                .methods
+                .iter()
+                .filter_map(|method| Method::from_bytes(method.as_bytes()).ok())
+                .collect(),
+            ..Match::default()
+        }],
         // The configuration loads only public routes until an identity can be proven.
         access: Access::Public,
-        target: Target::Service { name: route.service.clone(), strip_prefix: false },
+        target: Target::service(route.service.clone()),
         settings: Settings {
             policies: route.policies.clone().map(|policies| stack(&name(matches), policies)).transpose()?,
             request_timeout: route.timeout,

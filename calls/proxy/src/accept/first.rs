@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::wire::Wire;
-use super::{Client, Peer, Protocol, Seat, serve};
+use super::{Client, Gate, Peer, Protocol, Seat, serve};
 use crate::limits::{DRAIN_GRACE, FIRST_BYTES};
 use crate::options::Door;
 
@@ -17,19 +17,56 @@ use crate::options::Door;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves one connection.
-pub(super) async fn connection(seat: Seat, stream: TcpStream, address: SocketAddr, door: Door) {
+pub(super) async fn connection(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate>) {
     let worker = Rc::clone(&seat.worker);
-    let first = tokio::select! {
-        first = timeout(worker.limits.header_time, first_bytes(&stream)) => first,
-        // Whoever has not said anything when the worker drains has lost nothing.
-        () = worker.drain.begins() => timeout(DRAIN_GRACE, first_bytes(&stream)).await,
+    let readable = async {
+        let readable = stream.readable();
+        tokio::select! {
+            readable = timeout(worker.limits.header_time, readable) => matches!(readable, Ok(Ok(()))),
+            // Whoever has not said anything when the worker drains has lost nothing.
+            () = worker.drain.begins() => matches!(timeout(DRAIN_GRACE, stream.readable()).await, Ok(Ok(()))),
+        }
     };
-    let Ok(Ok(Some((protocol, first)))) = first else { return };
-    let wire = Rc::new(Wire::new(worker.clock.now()));
-    let client = Client::new(address, false);
-    let peer = Rc::new(Peer { seat, wire, client, door, protocol });
-    // Boxed: what waits for its first byte does not carry it.
-    Box::pin(serve::connection(peer, stream, first)).await;
+    if readable.await {
+        // Boxed: what waits for its first byte does not carry it.
+        Box::pin(enter(seat, stream, address, gate)).await;
+    }
+}
+
+/// Takes what comes before HTTP, then HTTP.
+async fn enter(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate>) {
+    let worker = Rc::clone(&seat.worker);
+    let Some(tls) = &gate.entry.tls else {
+        let Ok(Ok(Some((protocol, first)))) = timeout(worker.limits.header_time, first_bytes(&stream)).await
+        else {
+            return;
+        };
+        let peer = peer(seat, Client::new(address, None), gate.door, protocol);
+        return serve::connection(peer, stream, first).await;
+    };
+    match timeout(worker.limits.header_time, tls.accept(stream)).await {
+        Ok(Ok(accepted)) => {
+            let protocol = match accepted.handshake.alpn {
+                Some(mamparo_tls::Protocol::Http2) => Protocol::Http2,
+                _ => Protocol::Http1,
+            };
+            let client = Client::new(address, Some(Rc::new(accepted.handshake)));
+            serve::connection(peer(seat, client, gate.door, protocol), accepted.stream, Vec::new()).await;
+        }
+        Ok(Err(error)) => {
+            worker.metrics.handshake_failures.inc();
+            tracing::debug!(%error, %address, "a handshake failed");
+        }
+        Err(_) => {
+            worker.metrics.handshake_failures.inc();
+            tracing::debug!(%address, "a handshake took too long");
+        }
+    }
+}
+
+fn peer(seat: Seat, client: Client, door: Door, protocol: Protocol) -> Rc<Peer> {
+    let wire = Rc::new(Wire::new(seat.worker.clock.now()));
+    Rc::new(Peer { seat, wire, client, door, protocol })
 }
 
 /// The first bytes, as soon as they tell what is spoken; nothing where the client went.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use mamparo_tls::{ConnectError, Protocol};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -41,6 +42,10 @@ pub(super) enum OpenError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Tls(#[from] ConnectError),
+    #[error("the handshake did not agree on the protocol that the service is to speak")]
+    OtherProtocol,
 }
 
 /// Opens a connection; all of it, the handshakes included, within the time of the worker and before `deadline`.
@@ -64,7 +69,19 @@ async fn establish(
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    match transport.speaks {
+    let Some(tls) = &transport.tls else { return handshake(worker, stream, transport.speaks).await };
+    let connected = tls.tls().connect(stream, tls.host()).await?;
+    if (connected.alpn == Some(Protocol::Http2)) != (transport.speaks == Speaks::Http2) {
+        return Err(OpenError::OtherProtocol);
+    }
+    handshake(worker, connected.stream, transport.speaks).await
+}
+
+async fn handshake<S>(worker: &Rc<Worker>, stream: S, speaks: Speaks) -> Result<Opened, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match speaks {
         Speaks::Http1 => http1(worker, stream).await.map(Opened::Http1),
         Speaks::Http2 => http2(stream).await.map(|(sender, most)| Opened::Http2(sender, most)),
     }

@@ -88,6 +88,15 @@ impl Spare {
     }
 }
 
+/// A copy without the body.
+pub(super) fn bare(request: &Request<Upload>) -> Request<Upload> {
+    let mut copy = Request::new(Upload::NONE);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
 /// Whether the other end says that it has not looked at the request (RFC 9113, 8.7).
 pub(super) fn is_refused(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
@@ -109,7 +118,11 @@ pub(super) fn fit_http1(request: &mut Request<Upload>, takes_trailers: bool, upg
 }
 
 /// As it goes out on a connection of HTTP/2.
-pub(super) fn fit_http2(request: &mut Request<Upload>, takes_trailers: bool) -> Result<(), Problem> {
+pub(super) fn fit_http2(
+    request: &mut Request<Upload>,
+    takes_trailers: bool,
+    is_secure: bool,
+) -> Result<(), Problem> {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     headers.remove(header::TRANSFER_ENCODING);
@@ -121,7 +134,7 @@ pub(super) fn fit_http2(request: &mut Request<Upload>, takes_trailers: bool) -> 
     let authority = Authority::try_from(host.as_bytes()).map_err(|_| Problem::Host)?;
     let path = request.uri().path_and_query().cloned();
     let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
+        .scheme(if is_secure { Scheme::HTTPS } else { Scheme::HTTP })
         .authority(authority)
         .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     *request.uri_mut() = uri.build().map_err(|_| Problem::Path)?;

@@ -27,8 +27,8 @@ const CLIENT_GONE: u16 = 499;
 pub(crate) enum Taken {
     /// Nothing.
     Nothing,
-    /// The route of this number.
-    Route(usize),
+    /// The route of this number, and the service that it chose, if it leads to services.
+    Route(usize, Option<usize>),
     /// The service of this number, by its name.
     ByName(usize),
 }
@@ -158,12 +158,12 @@ impl Ticket {
         let service_name = |number: usize| routing.services().get(number).map_or("", |service| &service.name);
         match self.taken {
             Taken::Nothing => none,
-            Taken::Route(number) => match (routing.routes().get(number), self.snapshot.routes.get(number)) {
-                (Some(route), Some(metrics)) => {
-                    (&route.name, metrics, route.service.map_or("", service_name))
+            Taken::Route(number, service) => {
+                match (routing.routes().get(number), self.snapshot.routes.get(number)) {
+                    (Some(route), Some(metrics)) => (&route.name, metrics, service.map_or("", service_name)),
+                    _ => none,
                 }
-                _ => none,
-            },
+            }
             Taken::ByName(number) => match self.snapshot.by_name.get(number) {
                 Some((name, metrics)) => (name, metrics, service_name(number)),
                 None => none,

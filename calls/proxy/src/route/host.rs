@@ -46,7 +46,8 @@ impl fmt::Display for Host {
     }
 }
 
-fn is_name(labels: &str) -> bool {
+/// Whether it is a name as DNS has them, or an IPv4 address.
+pub(super) fn is_name(labels: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };

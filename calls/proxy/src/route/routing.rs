@@ -1,16 +1,18 @@
 //! A routing table that was checked, and the endpoints of the services it leads to. It never changes: another
 //! one takes its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::Method;
 use mamparo_policy::stack::Stack;
 
-use super::table::{Clash, Entry, Found, Table};
-use super::{Path, Route, Settings, Target, Upstream, path};
+use super::cell::{Asked, Clash};
+use super::check::{CheckedRoute, check};
+use super::paths::Unfit;
+use super::table::{Found, Table};
+use super::{Match, Route, Settings, Upstream};
 use crate::transport::Transport;
 
 /// Routes and services that fit each other. Cheap to clone.
@@ -58,18 +60,14 @@ pub enum RoutingError {
         /// The path.
         path: String,
     },
-    /// A prefix is to be cut off, but the route takes an exact path.
-    #[error("route {0:?} cuts off a prefix, but takes no prefix")]
-    NothingToStrip(String),
-}
-
-#[derive(Debug)]
-pub(crate) struct CheckedRoute {
-    pub(crate) name: Arc<str>,
-    pub(crate) route: Route,
-    pub(crate) service: Option<usize>,
-    /// How many bytes of the path are cut off.
-    pub(crate) strip: usize,
+    /// A route that does not hold by itself.
+    #[error("route {route:?}: {what}")]
+    Route {
+        /// The route.
+        route: String,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 #[derive(Debug)]
@@ -103,23 +101,23 @@ impl Routing {
     /// The first thing found that does not fit.
     pub fn new(routes: Vec<Route>, upstreams: Vec<Upstream>) -> Result<Self, RoutingError> {
         let (services, by_name) = check_services(upstreams)?;
-        let mut names = HashMap::new();
-        let mut checked = Vec::with_capacity(routes.len());
-        for (number, route) in routes.into_iter().enumerate() {
-            if names.insert(route.name.clone(), number).is_some() {
-                return Err(RoutingError::RouteTwice(route.name));
+        let mut names = HashSet::with_capacity(routes.len());
+        let (mut checked, mut matches) = (Vec::with_capacity(routes.len()), Vec::with_capacity(routes.len()));
+        for route in routes {
+            let (route, own) = check(route, &by_name)?;
+            if !names.insert(Arc::clone(&route.name)) {
+                return Err(RoutingError::RouteTwice(route.name.to_string()));
             }
-            checked.push(check_route(route, &by_name)?);
+            checked.push(route);
+            matches.push(own);
         }
-        let entries = checked.iter().enumerate().map(|(number, checked)| Entry {
-            route: number,
-            hosts: &checked.route.hosts,
-            path: &checked.route.path,
-            methods: &checked.route.methods,
-        });
-        let table = Table::new(entries).map_err(|Clash { first, second }| RoutingError::Ambiguous {
-            first: checked[first].route.name.clone(),
-            second: checked[second].route.name.clone(),
+        let name = |route: u32| checked.get(route as usize).map_or("", |checked| &checked.name).to_owned();
+        let matches: Vec<&[Match]> = matches.iter().map(Vec::as_slice).collect();
+        let table = Table::new(&matches).map_err(|unfit| match unfit {
+            Unfit::Clash(Clash { first, second }) => {
+                RoutingError::Ambiguous { first: name(first), second: name(second) }
+            }
+            Unfit::Regexes { route, why } => RoutingError::Route { route: name(route), what: why.0 },
         })?;
         Ok(Self { routes: checked.into(), table: Arc::new(table), services, by_name: Arc::new(by_name) })
     }
@@ -140,13 +138,14 @@ impl Routing {
         Some(other)
     }
 
-    pub(crate) fn find(&self, host: &str, path: &str, method: &Method) -> Found {
-        self.table.find(host, path, method)
+    /// The route that takes a request.
+    pub(crate) fn find(&self, asked: &Asked<'_>) -> Found {
+        self.table.find(asked)
     }
 
     /// The policies of its routes, to look at.
     pub fn policies(&self) -> Vec<Arc<Stack>> {
-        self.routes.iter().filter_map(|checked| checked.route.settings.policies.clone()).collect()
+        self.routes.iter().filter_map(|checked| checked.settings.policies.clone()).collect()
     }
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {
@@ -155,6 +154,10 @@ impl Routing {
 
     pub(crate) fn services(&self) -> &[Arc<Service>] {
         &self.services
+    }
+
+    pub(crate) fn has_endpoint(&self, service: usize) -> bool {
+        self.services.get(service).is_some_and(|service| !service.endpoints.is_empty())
     }
 
     pub(crate) fn service_named(&self, name: &str) -> Option<usize> {
@@ -187,42 +190,16 @@ fn check_services(upstreams: Vec<Upstream>) -> Result<Services, RoutingError> {
     Ok((services, by_name))
 }
 
-fn check_route(route: Route, by_name: &HashMap<Arc<str>, usize>) -> Result<CheckedRoute, RoutingError> {
-    let (Path::Exact(text) | Path::Prefix(text)) = &route.path;
-    if !text.starts_with('/') || path::normalize(text).as_deref() != Ok(text.as_str()) {
-        return Err(RoutingError::Path { path: text.clone(), route: route.name });
-    }
-    let mut checked = CheckedRoute { name: route.name.as_str().into(), service: None, strip: 0, route };
-    if let Target::Service { name, strip_prefix } = &checked.route.target {
-        let Some(number) = by_name.get(name.as_str()) else {
-            return Err(RoutingError::UnknownService { service: name.clone(), route: checked.route.name });
-        };
-        checked.service = Some(*number);
-        if *strip_prefix {
-            let Path::Prefix(prefix) = &checked.route.path else {
-                return Err(RoutingError::NothingToStrip(checked.route.name));
-            };
-            checked.strip = prefix.trim_end_matches('/').len();
-        }
-    }
-    Ok(checked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::Access;
+    use crate::route::{
+        Access, HeaderMatch, Path, PathRewrite, Redirect, Services, Target, Wanted, Weighted,
+    };
 
-    fn route(name: &str, path: Path, service: &str, strip_prefix: bool) -> Route {
-        Route {
-            name: name.into(),
-            hosts: Vec::new(),
-            path,
-            methods: Vec::new(),
-            access: Access::Public,
-            target: Target::Service { name: service.into(), strip_prefix },
-            settings: Settings::default(),
-        }
+    fn route(name: &str, path: Path, target: Target) -> Route {
+        let (access, settings) = (Access::Public, Settings::default());
+        Route { name: name.into(), matches: vec![Match::path(path)], access, target, settings }
     }
 
     fn upstream(name: &str) -> Upstream {
@@ -241,44 +218,70 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let prefix = |path: &str| Path::Prefix(path.into());
-        let exact = Path::Exact("/a".into());
-        for (routes, names, text) in [
+        let prefix = |name: &str, path: &str| route(name, Path::Prefix(path.into()), Target::service("s"));
+        let to = |services: Services| route("a", Path::Prefix("/a".into()), Target::Services(services));
+        let rewritten = |path: Path, to: PathRewrite| {
+            let mut services = Services::one("s");
+            services.rewrite.path = Some(to);
+            route("a", path, Target::Services(services))
+        };
+        let exact = || Path::Exact("/a".into());
+        let mut hop = Services::one("s");
+        hop.rewrite.host = Some("a b".into());
+        let mut odd = prefix("a", "/");
+        let name = http::header::ACCEPT;
+        odd.matches[0].headers.push(HeaderMatch { name, value: Wanted::Regex("[".into()) });
+        let away =
+            Redirect { scheme: None, host: None, port: None, path: None, status: http::StatusCode::OK };
+        for (routes, text) in [
+            (vec![prefix("a", "/a"), prefix("b", "/a/")], "routes \"a\" and \"b\" take the same requests"),
+            (vec![prefix("a", "/a"), prefix("a", "/b")], "there are two routes of the name \"a\""),
+            (vec![to(Services::one("t"))], "route \"a\" leads to the service \"t\", which is not there"),
             (
-                vec![route("a", prefix("/a"), "s", false), route("b", prefix("/a/"), "s", false)],
-                &["s"][..],
-                "routes \"a\" and \"b\" take the same requests",
+                vec![to(Services { failover: Some("u".into()), ..Services::one("s") })],
+                "route \"a\" leads to the service \"u\", which is not there",
+            ),
+            (vec![to(Services::default())], "route \"a\": no service has a weight"),
+            (
+                vec![to(Services {
+                    choice: vec![Weighted { name: "s".into(), weight: 0 }],
+                    ..Services::default()
+                })],
+                "route \"a\": no service has a weight",
             ),
             (
-                vec![route("a", prefix("/a"), "s", false), route("a", prefix("/b"), "s", false)],
-                &["s"],
-                "there are two routes of the name \"a\"",
-            ),
-            (
-                vec![route("a", prefix("/a"), "t", false)],
-                &["s"],
-                "route \"a\" leads to the service \"t\", which is not there",
-            ),
-            (
-                vec![route("a", prefix("/a/../b"), "s", false)],
-                &["s"],
+                vec![prefix("a", "/a/../b")],
                 "route \"a\": \"/a/../b\" is not a path in its normal form, such as /orders",
             ),
+            (vec![prefix("a", "*")], "route \"a\": \"*\" is not a path in its normal form, such as /orders"),
             (
-                vec![route("a", prefix("*"), "s", false)],
-                &["s"],
-                "route \"a\": \"*\" is not a path in its normal form, such as /orders",
+                vec![route("a", Path::Template("/{a".into()), Target::service("s"))],
+                "route \"a\": \"/{a\" is no template: a variable is a whole segment",
             ),
             (
-                vec![route("a", exact, "s", true)],
-                &["s"],
-                "route \"a\" cuts off a prefix, but takes no prefix",
+                vec![rewritten(exact(), PathRewrite::Prefix("/".into()))],
+                "route \"a\": a prefix is to be replaced, but none is matched",
             ),
-            (vec![], &["s", "s"], "there are two services of the name \"s\""),
-            (vec![], &["S.x"], "\"S.x\" is no name of a service: letters, digits and hyphens, in lower case"),
+            (
+                vec![rewritten(exact(), PathRewrite::Full("/{id}".into()))],
+                "route \"a\": no template has the variable {id}",
+            ),
+            (
+                vec![rewritten(Path::Template("/a/{id}".into()), PathRewrite::Full("/{ib}".into()))],
+                "route \"a\": no template has the variable {ib}",
+            ),
+            (vec![to(hop)], "route \"a\": \"a b\" is no host"),
+            (vec![odd], "route \"a\": \"[\" is no regular expression to try: unclosed character class"),
+            (
+                vec![route("a", exact(), Target::Redirect(away))],
+                "route \"a\": a redirect is 301, 302, 303, 307 or 308",
+            ),
         ] {
-            assert_eq!(error(routes, names), text);
+            assert_eq!(error(routes, &["s"]), text);
         }
+        assert_eq!(error(vec![], &["s", "s"]), "there are two services of the name \"s\"");
+        let text = "\"S.x\" is no name of a service: letters, digits and hyphens, in lower case";
+        assert_eq!(error(vec![], &["S.x"]), text);
     }
 
     #[test]

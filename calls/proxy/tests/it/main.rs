@@ -13,5 +13,7 @@ mod limits;
 mod log;
 mod policies;
 mod rig;
+mod routes;
 mod services;
+mod tls;
 mod upgrade;

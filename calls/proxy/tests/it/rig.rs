@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use mamparo_proxy::{
-    Access, Answer, Door, Limits, Listener, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target,
-    Transport, Upstream,
+    Access, Answer, Door, Entry, Limits, Listener, Match, Metrics, Options, Path, PathRewrite, Proxy,
+    Rewrite, Route, Routing, Services, Settings, Target, Transport, Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -40,26 +40,41 @@ impl Rig {
         settings: Settings,
         transport: Transport,
     ) -> Self {
+        Self::build(endpoints, limits, settings, transport, Entry::default())
+    }
+
+    /// One whose edge begins with `entry`.
+    pub(crate) fn behind(entry: Entry, endpoints: &[SocketAddr]) -> Self {
+        Self::build(endpoints, Limits::default(), Settings::default(), Transport::default(), entry)
+    }
+
+    fn build(
+        endpoints: &[SocketAddr],
+        limits: Limits,
+        settings: Settings,
+        transport: Transport,
+        entry: Entry,
+    ) -> Self {
         let route = |name: &str, path: &str, access| Route {
             name: name.into(),
-            hosts: Vec::new(),
-            path: Path::Prefix(path.into()),
-            methods: Vec::new(),
+            matches: vec![Match::path(Path::Prefix(path.into()))],
             access,
-            target: Target::Service { name: "it".into(), strip_prefix: false },
+            target: Target::service("it"),
             settings: settings.clone(),
         };
         let mut fixed = route("fixed", "/fixed", Access::Public);
-        fixed.methods = vec![http::Method::GET];
+        fixed.matches[0].methods = vec![http::Method::GET];
         fixed.target = Target::Answer(Answer {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),
             body: "fixed\n".into(),
         });
         let mut cut = route("cut", "/cut", Access::Public);
-        cut.target = Target::Service { name: "it".into(), strip_prefix: true };
+        let rewrite = Rewrite { path: Some(PathRewrite::Prefix("/".into())), ..Rewrite::default() };
+        cut.target = Target::Services(Services { rewrite, ..Services::one("it") });
         let mut only = route("only", "/only", Access::Public);
-        (only.hosts, only.methods) = (vec!["only.test".parse().unwrap()], vec![http::Method::GET]);
+        only.matches[0].hosts = vec!["only.test".parse().unwrap()];
+        only.matches[0].methods = vec![http::Method::GET];
         let hidden = route("hidden", "/hidden", Access::Identified);
         let routes = vec![route("all", "/", Access::Public), hidden, fixed, cut, only];
         let upstream = Upstream { name: "it".into(), endpoints: endpoints.to_vec(), transport, settings };
@@ -68,7 +83,10 @@ impl Rig {
         options.limits = limits;
         let (edge, mesh) = (listen(), listen());
         let (at_edge, at_mesh) = (edge.local_addr().unwrap(), mesh.local_addr().unwrap());
-        let listeners = vec![Listener::from(edge), Listener { socket: mesh, door: Door::Mesh }];
+        let listeners = vec![
+            Listener { entry, ..Listener::from(edge) },
+            Listener { door: Door::Mesh, ..Listener::from(mesh) },
+        ];
         let metrics = Arc::new(Metrics::default());
         let mut registry = Registry::default();
         metrics.register(&mut registry);

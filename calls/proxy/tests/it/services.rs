@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mamparo_proxy::{Access, Limits, Path, Route, Routing, Settings, Target, Transport, Upstream};
+use mamparo_proxy::{Access, Limits, Match, Route, Routing, Settings, Target, Transport, Upstream};
 
 use crate::rig::{Client, OK, PATIENCE, Rig, Service, reserve};
 
@@ -212,17 +212,10 @@ fn nothing_fails_while_routes_are_replaced() {
 
 fn routing(endpoint: std::net::SocketAddr) -> Routing {
     let settings = Settings::default();
-    let target = Target::Service { name: "other".into(), strip_prefix: false };
-    let path = Path::Prefix("/".into());
-    let (hosts, methods, access) = (Vec::new(), Vec::new(), Access::Public);
-    let route =
-        Route { name: "new".into(), hosts, path, methods, access, target, settings: settings.clone() };
-    let upstream = Upstream {
-        name: "other".into(),
-        endpoints: vec![endpoint],
-        transport: Transport::default(),
-        settings,
-    };
+    let (matches, access, target) = (vec![Match::default()], Access::Public, Target::service("other"));
+    let route = Route { name: "new".into(), matches, access, target, settings: settings.clone() };
+    let transport = Transport::default();
+    let upstream = Upstream { name: "other".into(), endpoints: vec![endpoint], transport, settings };
     Routing::new(vec![route], vec![upstream]).unwrap()
 }
 
