@@ -106,9 +106,12 @@ impl Proxy {
         }
     }
 
-    /// Puts another routing in place. Requests that are under way finish under the one they began with.
+    /// Puts another routing in place. Requests that are under way finish under the one they began with. Counters of
+    /// routes and services that stay go on; those of the others are forgotten.
     pub fn reconfigure(&self, routing: Routing) {
-        self.snapshot.store(Arc::new(Snapshot::new(routing, &self.metrics)));
+        let next = Arc::new(Snapshot::new(routing, &self.metrics));
+        let before = self.snapshot.swap(Arc::clone(&next));
+        self.metrics.forget(&before.routing, &next.routing);
     }
 
     /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
