@@ -39,11 +39,11 @@ pub(crate) struct Peer {
 /// Takes connections until the worker drains.
 pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door) {
     let parser = Rc::new(parser(&worker.limits));
-    let mut draining = pin!(worker.drain.begins());
+    let mut closing = pin!(worker.drain.closes());
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = &mut draining => break,
+            () = &mut closing => break,
         };
         match accepted {
             Ok((stream, address)) => take(&worker, &parser, stream, address, door),
@@ -129,6 +129,12 @@ async fn connection(open: Open, parser: Rc<http1::Builder>, stream: TcpStream) {
     let (mut armed, mut watching, mut closing) = (false, false, false);
     poll_fn(|cx| {
         loop {
+            // One that rests is closed after its next answer: the client may be sending just now.
+            let at_work = matches!(wire.waiting(), Waiting::Work | Waiting::Client(_));
+            if !closing && at_work && worker.drain.is_leaving() {
+                closing = true;
+                serving.as_mut().graceful_shutdown();
+            }
             if let Poll::Ready(served) = serving.as_mut().poll(cx) {
                 if let Err(error) = served {
                     tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");

@@ -14,6 +14,7 @@ mod limits;
 mod metrics;
 mod options;
 mod proxy;
+mod view;
 mod worker;
 
 mod walk;
@@ -37,3 +38,4 @@ pub use proxy::{Drained, Proxy, StartError};
 pub use route::{
     Access, Answer, Host, InvalidHost, Path, Route, Routing, RoutingError, Settings, Target, Upstream,
 };
+pub use view::{EndpointStatus, UpstreamStatus, View};
