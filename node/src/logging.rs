@@ -1,6 +1,7 @@
 //! Logs: text on a terminal, JSON otherwise, to stderr; the level by the environment, then by the configuration.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use mamparo_config::{LogFormat, LogOptions};
 use tracing_subscriber::EnvFilter;
@@ -16,6 +17,11 @@ const TEXT: &str = "text";
 const COLOURED: &str = "coloured";
 const JSON: &str = "json";
 
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// Puts another filter in place of the one of the installed log.
+static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
+
 /// Installs the log of this process. A filter that cannot be read is named, and `info` is taken.
 pub(crate) fn install(options: &LogOptions) {
     let written = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| options.level.clone());
@@ -26,12 +32,42 @@ pub(crate) fn install(options: &LogOptions) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second installation is a mistake of the program, and the first log says the same.
     let _ = if is_text(options.format) {
-        logs.with_ansi(is_coloured()).try_init()
+        let logs = logs.with_ansi(is_coloured()).with_filter_reloading();
+        let handle = logs.reload_handle();
+        let _ =
+            SET_FILTER.set(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())));
+        logs.try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        let logs = logs.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        let logs = logs.with_filter_reloading();
+        let handle = logs.reload_handle();
+        let _ =
+            SET_FILTER.set(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())));
+        logs.try_init()
     };
     if let Some(error) = bad {
         tracing::warn!(filter = %written, %error, "the log filter cannot be read, `info` is taken");
+    }
+}
+
+/// Logs by another level or filter from now on.
+///
+/// # Errors
+/// The text is no filter: why. The log stays as it is.
+pub(crate) fn set(level: &str) -> Result<(), String> {
+    let filter = EnvFilter::builder().parse(level).map_err(|error| error.to_string())?;
+    let set = SET_FILTER.get().ok_or("nothing is logged here")?;
+    set(filter)
+}
+
+/// Logs by the level that another version of the file names, unless the environment says otherwise.
+pub(crate) fn set_by_file(level: &str) {
+    if std::env::var_os(FILTER_VARIABLE).is_some() {
+        return;
+    }
+    match set(level) {
+        Ok(()) => tracing::info!(level, "the level of the log has changed"),
+        Err(error) => tracing::warn!(level, error, "the log filter cannot be read, the log stays as it is"),
     }
 }
 

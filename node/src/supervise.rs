@@ -13,6 +13,7 @@ mod restart;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use addresses::{Addresses, bind, read as read_addresses};
@@ -38,8 +39,9 @@ const ONE_WISH: Duration = Duration::from_millis(300);
 /// How long the applications may take of it.
 const APPLICATIONS_STOP_TIME: Duration = Duration::from_secs(5);
 
-/// Runs what `config` names until a signal comes; `text` is the file that it was read from.
-pub(crate) async fn run(config: &Config, text: &str) -> Outcome {
+/// Runs what `config` names until a signal comes; `text` is what the file says that it was read from, and `followed`
+/// the file itself, if its changes are to be put in force.
+pub(crate) async fn run(config: &Config, text: &str, followed: Option<&Path>) -> Outcome {
     let clock = Clock::system();
     let began = clock.now();
     // Listened for from the start, so that no signal finds children that nobody stops.
@@ -54,7 +56,7 @@ pub(crate) async fn run(config: &Config, text: &str) -> Outcome {
     folder::replace(&file, text).map_err(|error| Failure::data_unwritable(&folder.run, error))?;
     let program = std::env::current_exe().map_err(Failure::other)?;
     let file = file.display().to_string();
-    let processes = plan::processes(config, &folder, &file, &addresses, &program);
+    let processes = plan::processes(config, &folder, &file, &addresses, &program, followed);
     let (printer, written) = Printer::stderr().map_err(Failure::other)?;
     let mut fleet = Fleet::start(processes, &printer, &clock);
     let ended = loop {

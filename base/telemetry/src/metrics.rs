@@ -6,6 +6,36 @@ use crate::{CounterName, GaugeName};
 /// Requests of the admin face.
 pub const ADMIN_REQUESTS: CounterName =
     CounterName { name: "mamparo_admin_requests", help: "Requests answered by the admin face" };
+/// Which version of the configuration is in force.
+pub const CONFIG_GENERATION: GaugeName = GaugeName {
+    name: "mamparo_config_generation",
+    help: "Versions of the configuration that came in force since the start, the first one included",
+};
+/// What was refused of the configuration.
+pub const CONFIG_REFUSED: GaugeName = GaugeName {
+    name: "mamparo_config_refused",
+    help: "Parts of the configuration that were refused when it was last read",
+};
+/// What waits for a restart.
+pub const CONFIG_NEEDS_RESTART: GaugeName = GaugeName {
+    name: "mamparo_config_needs_restart",
+    help: "Keys of the configuration whose change takes effect when the process is started again",
+};
+/// When the configuration was last read.
+pub const CONFIG_LAST_RELOAD: GaugeName = GaugeName {
+    name: "mamparo_config_last_reload_timestamp_seconds",
+    help: "When another version of the configuration was last read",
+};
+/// Whether all of it came in force.
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: GaugeName = GaugeName {
+    name: "mamparo_config_last_reload_successful",
+    help: "1 when all of the version that was last read came in force",
+};
+/// Other versions of the configuration by what became of them: whole, partly, refused.
+pub const CONFIG_RELOADS: CounterName = CounterName {
+    name: "mamparo_config_reloads",
+    help: "Other versions of the configuration that were read, by outcome: whole, partly, refused",
+};
 /// Memory of the process that is in use.
 pub const PROCESS_RESIDENT: GaugeName =
     GaugeName { name: "mamparo_process_resident_bytes", help: "Memory of the process that is in use" };
@@ -188,6 +218,7 @@ pub const CACHE_WEIGHT: GaugeName =
 /// Every counter.
 pub const COUNTERS: &[CounterName] = &[
     ADMIN_REQUESTS,
+    CONFIG_RELOADS,
     LEDGER_UNITS,
     LEDGER_GROUPS,
     OUTBOX_SENT,
@@ -209,6 +240,11 @@ pub const COUNTERS: &[CounterName] = &[
 ];
 /// Every gauge.
 pub const GAUGES: &[GaugeName] = &[
+    CONFIG_GENERATION,
+    CONFIG_REFUSED,
+    CONFIG_NEEDS_RESTART,
+    CONFIG_LAST_RELOAD,
+    CONFIG_LAST_RELOAD_SUCCESSFUL,
     PROCESS_RESIDENT,
     LEDGER_POSITION,
     LEDGER_OUTBOX,

@@ -141,11 +141,11 @@ struct Gate {
 /// Takes connections until the worker drains.
 pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door, entry: Entry) {
     let gate = Rc::new(Gate { door, entry });
-    let mut draining = pin!(worker.drain.begins());
+    let mut closing = pin!(worker.drain.closes());
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = &mut draining => break,
+            () = &mut closing => break,
         };
         match accepted {
             Ok((stream, address)) => take(&worker, stream, address, &gate),

@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod options;
 mod proxy;
+mod view;
 mod worker;
 
 mod walk;
@@ -45,3 +46,4 @@ pub use route::{
     Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 pub use transport::{Speaks, Transport, VerifiedTls};
+pub use view::{EndpointStatus, UpstreamStatus, View};

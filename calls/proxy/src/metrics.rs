@@ -1,6 +1,7 @@
 //! What is counted and timed. Labels are names of routes and services, which the configuration bounds; handles
 //! are resolved when a routing is put to work, not per request.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::route::Routing;
+
 /// The name under which requests are counted that no route takes.
 pub(crate) const NO_ROUTE: &str = "none";
 /// What precedes the name of a service where requests reach it by that name.
 const BY_NAME: &str = "mesh/";
+
+/// The classes of status, and what stands in their place where the client did not get the answer whole.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const ABORTED: &str = "aborted";
 
 /// Upper bounds of the duration buckets, in seconds.
 const DURATIONS: [f64; 14] =
@@ -123,10 +130,35 @@ impl Metrics {
         let counter =
             |status| self.requests.get_or_create_owned(&RouteStatus { route: Arc::clone(route), status });
         RouteMetrics {
-            by_class: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
-            aborted: counter("aborted"),
+            by_class: CLASSES.map(counter),
+            aborted: counter(ABORTED),
             duration: self.durations.get_or_create_owned(&OfRoute { route: Arc::clone(route) }),
         }
+    }
+
+    /// Forgets the routes and services that are in `before` and not in `next`, so that names which come and go do not
+    /// fill the memory.
+    pub(crate) fn forget(&self, before: &Routing, next: &Routing) {
+        let stay: HashSet<&str> = next.routes().iter().map(|route| &*route.name).collect();
+        for gone in before.routes().iter().map(|route| &route.name).filter(|name| !stay.contains(&***name)) {
+            self.forget_route(gone);
+        }
+        for service in before.services().iter().map(|service| &service.name) {
+            if next.service_named(service).is_none() {
+                self.forget_route(&format!("{BY_NAME}{service}").into());
+                let of = OfService { service: Arc::clone(service) };
+                for family in [&self.connects, &self.connect_failures, &self.reuses, &self.retries] {
+                    family.remove(&of);
+                }
+            }
+        }
+    }
+
+    fn forget_route(&self, route: &Arc<str>) {
+        for status in CLASSES.into_iter().chain([ABORTED]) {
+            self.requests.remove(&RouteStatus { route: Arc::clone(route), status });
+        }
+        self.durations.remove(&OfRoute { route: Arc::clone(route) });
     }
 
     /// The metrics of requests that reach `service` by its name.

@@ -2,8 +2,9 @@
 //! its own; they share the sockets they accept from and the routing they read, nothing else.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, net, thread};
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,8 @@ use crate::limits::after;
 use crate::metrics::Metrics;
 use crate::options::{Door, Entry, Listener, Options};
 use crate::route::Routing;
-use crate::worker::{self, Snapshot};
+use crate::view::View;
+use crate::worker::{self, Phase, Snapshot};
 
 /// A proxy that serves. Dropped, it stops at once; [`Proxy::drain`] stops it gently.
 #[derive(Debug)]
@@ -22,8 +24,9 @@ pub struct Proxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    stop: watch::Sender<Option<Instant>>,
+    phase: watch::Sender<Phase>,
     workers: Vec<oneshot::Receiver<usize>>,
+    connections: Vec<Arc<AtomicUsize>>,
 }
 
 /// Why a proxy did not start.
@@ -56,8 +59,14 @@ impl Proxy {
     ) -> Result<Self, StartError> {
         let first = Snapshot::new(options.routing.clone(), &metrics);
         let snapshot = Arc::new(ArcSwap::from_pointee(first));
-        let (stop, stopped) = watch::channel(None);
-        let mut proxy = Self { snapshot, metrics, clock: options.clock.clone(), stop, workers: Vec::new() };
+        let mut proxy = Self {
+            snapshot,
+            metrics,
+            clock: options.clock.clone(),
+            phase: watch::Sender::new(Phase::Serving),
+            workers: Vec::new(),
+            connections: Vec::new(),
+        };
         for listener in &listeners {
             listener.socket.set_nonblocking(true).map_err(StartError::Socket)?;
         }
@@ -67,8 +76,10 @@ impl Proxy {
                 .map(|listener| Ok((listener.socket.try_clone()?, listener.door, listener.entry.clone())))
                 .collect::<io::Result<Vec<_>>>()
                 .map_err(StartError::Socket)?;
-            let worker = proxy.spawn(number, &options, sockets, stopped.clone())?;
+            let connections = Arc::<AtomicUsize>::default();
+            let worker = proxy.spawn(number, &options, sockets, Arc::clone(&connections))?;
             proxy.workers.push(worker);
+            proxy.connections.push(connections);
         }
         Ok(proxy)
     }
@@ -78,7 +89,7 @@ impl Proxy {
         number: usize,
         options: &Options,
         sockets: Vec<(net::TcpListener, Door, Entry)>,
-        stopped: watch::Receiver<Option<Instant>>,
+        connections: Arc<AtomicUsize>,
     ) -> Result<oneshot::Receiver<usize>, StartError> {
         let (done, worker) = oneshot::channel();
         let start = worker::Start {
@@ -88,7 +99,8 @@ impl Proxy {
             metrics: Arc::clone(&self.metrics),
             snapshot: Arc::clone(&self.snapshot),
             sockets,
-            stopped,
+            connections,
+            phase: self.phase.subscribe(),
         };
         let (ready, readiness) = mpsc::sync_channel(1);
         thread::Builder::new()
@@ -106,9 +118,12 @@ impl Proxy {
         }
     }
 
-    /// Puts another routing in place. Requests that are under way finish under the one they began with.
+    /// Puts another routing in place. Requests that are under way finish under the one they began with. Counters of
+    /// routes and services that stay go on; those of the others are forgotten.
     pub fn reconfigure(&self, routing: Routing) {
-        self.snapshot.store(Arc::new(Snapshot::new(routing, &self.metrics)));
+        let next = Arc::new(Snapshot::new(routing, &self.metrics));
+        let before = self.snapshot.swap(Arc::clone(&next));
+        self.metrics.forget(&before.routing, &next.routing);
     }
 
     /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
@@ -125,13 +140,28 @@ impl Proxy {
         known
     }
 
+    /// A look at it, now and later.
+    pub fn view(&self) -> View {
+        View { snapshot: Arc::clone(&self.snapshot), connections: self.connections.clone() }
+    }
+
+    /// Asks clients to go elsewhere: each answer says `connection: close`, and connections that rest are kept, so that
+    /// no request meets one that is just being closed. New connections are taken as long as `accepting` says so.
+    /// [`Proxy::drain`] ends it.
+    pub fn leave(&self, accepting: bool) {
+        self.phase.send_if_modified(|phase| {
+            let serves = !matches!(phase, Phase::Draining(_));
+            serves && std::mem::replace(phase, Phase::Leaving { accepting }) != *phase
+        });
+    }
+
     /// Stops gently: accepts nothing new, closes idle connections, says `connection: close` in the answers that
     /// are under way and waits for them, at most for `time`; what is still at work then is cut.
     ///
     /// Cancel safe: the drain goes on when this future is dropped.
     pub async fn drain(mut self, time: Duration) -> Drained {
         let workers = std::mem::take(&mut self.workers);
-        self.stop.send_replace(Some(after(self.clock.now(), time)));
+        self.phase.send_replace(Phase::Draining(after(self.clock.now(), time)));
         let mut cut = 0;
         for worker in workers {
             cut += worker.await.unwrap_or(0);
@@ -143,6 +173,12 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         let now = self.clock.now();
-        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(now).is_none());
+        self.phase.send_if_modified(|phase| {
+            let serves = !matches!(phase, Phase::Draining(_));
+            if serves {
+                *phase = Phase::Draining(now);
+            }
+            serves
+        });
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 use std::{io, net};
@@ -66,7 +67,20 @@ pub(crate) struct Start {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) sockets: Vec<(net::TcpListener, Door, Entry)>,
-    pub(crate) stopped: watch::Receiver<Option<Instant>>,
+    /// How many connections it has, for whoever looks.
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// How far a proxy is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves and asks its clients to go elsewhere.
+    Leaving { accepting: bool },
+    /// It finishes what is under way, until then.
+    Draining(Instant),
 }
 
 /// What the requests on one worker share.
@@ -93,13 +107,39 @@ struct Current {
 /// How a worker comes to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
+    leaving: Cell<bool>,
+    closed: Cell<bool>,
+    close: Notify,
     begun: Cell<bool>,
     begin: Notify,
     connections: Cell<usize>,
+    /// The same number, for whoever looks.
+    shown: Arc<AtomicUsize>,
     gone: Notify,
 }
 
 impl Drain {
+    /// Whether answers ask their clients to go elsewhere.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    fn leave(&self, accepting: bool) {
+        self.leaving.set(true);
+        if !accepting {
+            self.closed.set(true);
+            self.close.notify_waiters();
+        }
+    }
+
+    /// Resolves when the worker is to take no connection any more.
+    pub(crate) async fn closes(&self) {
+        let notified = self.close.notified();
+        if !self.closed.get() {
+            notified.await;
+        }
+    }
+
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.get()
     }
@@ -113,6 +153,7 @@ impl Drain {
     }
 
     fn begin(&self) {
+        self.leave(false);
         self.begun.set(true);
         self.begin.notify_waiters();
     }
@@ -123,10 +164,12 @@ impl Drain {
 
     pub(crate) fn connection_begins(&self) {
         self.connections.set(self.connections.get() + 1);
+        self.shown.store(self.connections.get(), Ordering::Relaxed);
     }
 
     pub(crate) fn connection_ends(&self) {
         self.connections.set(self.connections.get() - 1);
+        self.shown.store(self.connections.get(), Ordering::Relaxed);
         if self.connections.get() == 0 {
             self.gone.notify_one();
         }
@@ -151,7 +194,7 @@ impl Worker {
             clock: start.clock,
             random: start.random,
             metrics: start.metrics,
-            drain: Drain::default(),
+            drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
@@ -185,7 +228,7 @@ pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
 }
 
 async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
-    let mut stopped = start.stopped.clone();
+    let mut phase = start.phase.clone();
     let sockets = std::mem::take(&mut start.sockets);
     let worker = Rc::new(Worker::new(start));
     let mut listening = Vec::with_capacity(sockets.len());
@@ -202,10 +245,17 @@ async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     }
     let _ = ready.send(Ok(()));
     spawn_local(sweep(Rc::clone(&worker)));
-    // An error means that the proxy is gone: stop now.
-    let deadline = match stopped.wait_for(Option::is_some).await {
-        Ok(at) => at.unwrap_or_else(|| worker.clock.now()),
-        Err(_) => worker.clock.now(),
+    let deadline = loop {
+        let now = *phase.borrow_and_update();
+        match now {
+            Phase::Serving => {}
+            Phase::Leaving { accepting } => worker.drain.leave(accepting),
+            Phase::Draining(until) => break until,
+        }
+        // The proxy is gone: stop now.
+        if phase.changed().await.is_err() {
+            break worker.clock.now();
+        }
     };
     worker.drain.begin();
     let ended = async {

@@ -24,10 +24,14 @@ use crate::tree::{Node, Place, Step};
 /// Everything that is wrong with it, in the order of the text and at most
 /// [`PROBLEMS_MAX`](crate::limits::PROBLEMS_MAX); never empty.
 pub fn check(text: &str, file: &str) -> Result<Config, Vec<Problem>> {
-    let tree = document::tree(text, file, &schema())?;
+    check_tree(&document::tree(text, file, &schema())?, file)
+}
+
+/// Checks a tree that has the shape of the schema.
+pub(crate) fn check_tree(tree: &Node, file: &str) -> Result<Config, Vec<Problem>> {
     let raw: File =
         serde_json::from_value(tree.to_json()).map_err(|error| document::whole(file, error.to_string()))?;
-    let mut checker = Checker { tree: &tree, file, problems: Vec::new() };
+    let mut checker = Checker { tree, file, problems: Vec::new() };
     let config = checker.config(raw);
     if checker.problems.is_empty() { Ok(config) } else { Err(document::in_order(checker.problems)) }
 }

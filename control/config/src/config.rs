@@ -119,9 +119,15 @@ pub struct Gateway {
     pub routes: Vec<Route>,
     /// Threads that serve; `None` leaves the number to the machine.
     pub workers: Option<usize>,
+    /// How long it goes on taking connections when it is to stop.
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
+    pub drain_delay: Duration,
     /// How long requests under way may take when the gateway stops.
     #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub drain: Duration,
+    /// How long requests under way may take in the old process after an upgrade.
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
+    pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
 }

@@ -35,13 +35,18 @@ pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, file: &str) -> Result<
 
 /// The text as a tree that has the shape of `schema`.
 pub(crate) fn tree(text: &str, file: &str, schema: &Json) -> Result<Node, Vec<Problem>> {
+    let tree = parse(text, file)?;
+    let problems = shape::compare(&tree, schema, file);
+    if problems.is_empty() { Ok(tree) } else { Err(in_order(problems)) }
+}
+
+/// The text as a tree of any shape.
+pub(crate) fn parse(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
         return Err(whole(file, message));
     }
-    let tree = Node::parse(text, file).map_err(|problem| vec![problem])?;
-    let problems = shape::compare(&tree, schema, file);
-    if problems.is_empty() { Ok(tree) } else { Err(in_order(problems)) }
+    Node::parse(text, file).map_err(|problem| vec![problem])
 }
 
 /// A problem of the whole file.

@@ -122,8 +122,14 @@ pub(crate) struct Gateway {
     /// Threads that serve requests, each with its own connections. Default: one for each processor, at most 8.
     #[schemars(range(min = 1, max = 256))]
     pub(crate) workers: Option<usize>,
+    /// How long the gateway goes on taking connections when it is to stop, while `/readyz` says already that it is
+    /// not ready: as long as it takes a load balancer to notice. Default: `0s`.
+    pub(crate) drain_delay: Option<Span>,
     /// How long requests under way may take when the gateway stops. Default: `5s`.
     pub(crate) drain: Option<Span>,
+    /// How long requests under way may take in the old process after `mamparo upgrade`, while the new one serves.
+    /// Default: `10m`.
+    pub(crate) upgrade_drain: Option<Span>,
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,

@@ -3,13 +3,14 @@
 //!
 //! Two stages: the text becomes a tree that remembers where each value stands, and is compared with the schema
 //! (which is generated from the doc comments and types in `file`); then the values are checked against each other
-//! and become a [`Config`], the only type that other rooms see. [`read`] does the first stage for files of any other
-//! shape that has a schema.
+//! and become a [`Config`], the only type that other rooms see. [`InForce`] says what the next version of the file
+//! changes while a process runs. [`read`] does the first stage for files of any other shape that has a schema.
 
 mod check;
 mod config;
 mod document;
 mod file;
+mod in_force;
 pub mod limits;
 mod problem;
 mod reference;
@@ -25,6 +26,7 @@ pub use config::{
     QueueTopic, Role, Route, RouteMatch, Service, Shop, Telemetry, Topic,
 };
 pub use document::{Document, read};
+pub use in_force::{InForce, Kept, Next, Refused};
 pub use problem::Problem;
 pub use reference::reference;
 pub use schema::schema;

@@ -86,6 +86,17 @@ impl Node {
         })
     }
 
+    /// As [`at`](Self::at), to change it.
+    pub(crate) fn at_mut(&mut self, steps: &[Step<'_>]) -> Option<&mut Node> {
+        steps.iter().try_fold(self, |node, step| match (&mut node.value, step) {
+            (Value::Map(entries), Step::Key(name)) => {
+                entries.iter_mut().find(|(key, _)| key.name == *name).map(|(_, node)| node)
+            }
+            (Value::List(items), Step::Index(index)) => items.get_mut(*index),
+            _ => None,
+        })
+    }
+
     /// The key of this mapping that has that name.
     pub(crate) fn key(&self, name: &str) -> Option<&Key> {
         match &self.value {

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::load::Source;
 use crate::failure::{Failure, Outcome};
-use crate::supervise::Addresses;
 use crate::{output, platform};
 
 /// Check a configuration and show everything that is wrong with it, each with line, column and a suggestion.
@@ -24,7 +23,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let source = Source::read(Some(&args.file))?;
     if !args.json {
         let config = source.check()?;
-        platform::routing(&config, &Addresses::new())?;
+        platform::check(&config)?;
         let counts = [
             (config.gateway.routes.len(), "routes"),
             (config.services.len(), "services"),

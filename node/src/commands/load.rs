@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mamparo_config::limits::FILE_BYTES_MAX;
-use mamparo_config::{Config, Problem};
+use mamparo_config::{Config, InForce, Problem};
 
 use crate::failure::Failure;
 use crate::output;
@@ -45,7 +45,12 @@ impl Source {
 
     /// The checked configuration. Problems are shown before it fails.
     pub(crate) fn check(&self) -> Result<Config, Failure> {
-        mamparo_config::check(&self.text, &self.name).map_err(|problems| {
+        self.first().map(|in_force| in_force.config().clone())
+    }
+
+    /// The checked configuration, for whoever follows what becomes of the file. Problems are shown before it fails.
+    pub(crate) fn first(&self) -> Result<InForce, Failure> {
+        InForce::first(&self.text, &self.name).map_err(|problems| {
             problems.iter().for_each(|problem| output::talk(&self.show(problem)));
             Failure::config(&self.name, problems.len())
         })

@@ -6,12 +6,16 @@ use mamparo_config::Role;
 
 use super::load::{Source, file_or_default};
 use crate::failure::{Failure, Outcome};
+use crate::platform::Followed;
 use crate::{logging, platform, supervise};
 
 /// Most threads of the runtime beside the workers of the gateway and the writers of the ledgers.
 const THREADS_MAX: usize = 4;
 
 /// Run one or more roles in this process, without applications.
+///
+/// The configuration is read again on SIGHUP and when its file changes: what is good of it is put in force without
+/// losing a request, what is wrong is refused part by part.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  mamparo run --role hub --config mamparo.yaml\n  mamparo run --role gateway,hub"
@@ -26,6 +30,12 @@ pub(crate) struct Args {
     /// The data folder, in place of the one in the configuration.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Follow this file in place of the configuration: what changes in it is put in force.
+    #[arg(long, value_name = "FILE")]
+    watch: Option<PathBuf>,
+    /// Do not look whether the file changes; SIGHUP still reads it again.
+    #[arg(long, conflicts_with = "watch")]
+    no_watch: bool,
     /// A file with the addresses of services that have none in the configuration, as `up` writes it.
     #[arg(long, value_name = "FILE")]
     addresses: Option<PathBuf>,
@@ -37,7 +47,10 @@ fn parse_role(text: &str) -> Result<Role, String> {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let mut config = Source::read(file_or_default(args.config).as_deref())?.check()?;
+    let file = file_or_default(args.config);
+    let source = Source::read(file.as_deref())?;
+    let in_force = source.first()?;
+    let mut config = in_force.config().clone();
     if !args.role.is_empty() {
         config.roles = args.role.into_iter().collect();
     }
@@ -50,5 +63,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    runtime.block_on(platform::run(config, &data, &addresses))
+    let file = args.watch.or(file).filter(|file| file.as_os_str() != "-");
+    let followed = Followed { in_force, text: source.text, file, watch: !args.no_watch };
+    runtime.block_on(platform::run(config, followed, &data, addresses))
 }

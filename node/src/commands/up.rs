@@ -10,7 +10,8 @@ use crate::supervise;
 ///
 /// Starts the platform node (gateway, hub, admin) and every application of the configuration as children, starts
 /// again who ends, and stops all of them in order on SIGINT or SIGTERM; a second signal kills. Data stays in the
-/// data folder, and the next `up` continues with it.
+/// data folder, and the next `up` continues with it. Routes, services and the level of the log follow the file while
+/// everything runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  mamparo up\n  mamparo up deploy/mamparo.yaml --data /var/lib/mamparo")]
 pub(crate) struct Args {
@@ -19,10 +20,14 @@ pub(crate) struct Args {
     /// The data folder, in place of the one in the configuration.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Do not look whether the file changes.
+    #[arg(long)]
+    no_watch: bool,
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let source = Source::read(file_or_default(args.file).as_deref())?;
+    let file = file_or_default(args.file);
+    let source = Source::read(file.as_deref())?;
     let mut config = source.check()?;
     if let Some(data) = args.data {
         config.data = data;
@@ -30,5 +35,6 @@ pub(crate) fn run(args: Args) -> Outcome {
     // On the main thread: a child that a thread starts is told of the end of that thread.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
-    runtime.block_on(supervise::run(&config, &source.text))
+    let followed = file.filter(|file| !args.no_watch && file.as_os_str() != "-");
+    runtime.block_on(supervise::run(&config, &source.text, followed.as_deref()))
 }

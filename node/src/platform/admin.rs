@@ -20,11 +20,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use mamparo_admin::limits::SOCKET_NAME;
 use mamparo_admin::{Client, Found};
 use mamparo_config::Config;
-use serde_json::Value;
-use tokio::sync::Semaphore;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::metrics::Metrics;
+use super::reload::Standing;
 use crate::failure::Failure;
 
 /// Connections at the same time; one more is closed.
@@ -38,7 +39,7 @@ const HEADER_TIME: Duration = Duration::from_secs(5);
 /// What the port shows.
 #[derive(Clone)]
 pub(crate) struct Face {
-    config: Arc<str>,
+    config: watch::Receiver<Arc<Standing>>,
     /// The sockets of the other processes of this data folder, by name.
     others: Arc<BTreeMap<String, PathBuf>>,
     metrics: Arc<Metrics>,
@@ -46,11 +47,20 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    pub(crate) fn new(config: &Config, data: &Path, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        data: &Path,
+        metrics: Arc<Metrics>,
+        ready: Arc<AtomicBool>,
+        standing: watch::Receiver<Arc<Standing>>,
+    ) -> Self {
         let names = config.applications.keys();
         let others = names.map(|name| (name.clone(), data.join(name).join(SOCKET_NAME))).collect();
-        let config = serde_json::json!(config);
-        Self { config: format!("{config:#}\n").into(), others: Arc::new(others), metrics, ready }
+        Self { config: standing, others: Arc::new(others), metrics, ready }
+    }
+
+    fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.config.borrow())
     }
 
     /// The metrics of another process of this data folder.
@@ -126,12 +136,16 @@ async fn answer(face: &Face, request: &Request<Incoming>) -> Response<Full<Bytes
         return refusal;
     }
     match request.uri().path() {
-        "/" => text(StatusCode::OK, "/healthz\n/readyz\n/metrics\n/metrics/<application>\n/config\n".into()),
+        "/" => text(
+            StatusCode::OK,
+            "/healthz\n/readyz\n/metrics\n/metrics/<application>\n/config\n/config/problems\n".into(),
+        ),
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" if face.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n".into()),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
         "/metrics" => of_type(text(StatusCode::OK, face.metrics.text().await), METRICS_TYPE),
-        "/config" => of_type(text(StatusCode::OK, face.config.to_string()), "application/json"),
+        "/config" => json(&json!(face.standing().config)),
+        "/config/problems" => json(&face.standing().report()),
         path if path.starts_with(METRICS_OF) => face.metrics_of(&path[METRICS_OF.len()..]).await,
         _ => text(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics and /config are here\n".into()),
     }
@@ -149,6 +163,10 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     of_type(response, "text/plain; charset=utf-8")
+}
+
+fn json(value: &Value) -> Response<Full<Bytes>> {
+    of_type(text(StatusCode::OK, format!("{value:#}\n")), "application/json")
 }
 
 fn of_type(mut response: Response<Full<Bytes>>, kind: &'static str) -> Response<Full<Bytes>> {

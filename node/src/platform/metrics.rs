@@ -1,7 +1,10 @@
 //! What the platform node counts, and its text for Prometheus.
 
+mod config;
+
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use config::ConfigMetrics;
 use mamparo_broker::Queue;
 use mamparo_hub::Hub;
 use mamparo_ledger::Ledger;
@@ -22,6 +25,8 @@ pub(crate) struct Metrics {
     own: Own,
     /// Requests of the admin port.
     pub(crate) admin_requests: Counter,
+    pub(crate) config: ConfigMetrics,
+    policies: Arc<Mutex<Vec<Arc<Stack>>>>,
     hub: OnceLock<WatchedHub>,
 }
 
@@ -41,15 +46,19 @@ impl Metrics {
         proxy.register(&mut registry);
         let own = Own::register(&mut registry);
         let admin_requests = names::ADMIN_REQUESTS.register(&mut registry);
-        Self { proxy, registry: Mutex::new(registry), own, admin_requests, hub: OnceLock::new() }
+        let config = ConfigMetrics::register(&mut registry);
+        let policies = Arc::<Mutex<Vec<Arc<Stack>>>>::default();
+        let watched = Arc::clone(&policies);
+        mamparo_policy::metrics::register(&mut registry, move || {
+            watched.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        });
+        let registry = Mutex::new(registry);
+        Self { proxy, registry, own, admin_requests, config, policies, hub: OnceLock::new() }
     }
 
-    /// Shows what the policies of routes do, too.
+    /// Shows what these policies of routes do, in place of those it showed.
     pub(crate) fn watch_policies(&self, stacks: Vec<Arc<Stack>>) {
-        if !stacks.is_empty() {
-            let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-            mamparo_policy::metrics::register(&mut registry, move || stacks.clone());
-        }
+        *self.policies.lock().unwrap_or_else(PoisonError::into_inner) = stacks;
     }
 
     /// Shows how `hub` and its ledger stand, too.

@@ -1,13 +1,12 @@
 //! From the routes of the configuration to those of the proxy.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use mamparo_config::{Config, Route, RouteMatch};
-use mamparo_policy::stack::{AdmissionConfig, Stack};
 use mamparo_proxy::{Access, Host, Match, Path, Routing, Settings, Target, Transport, Upstream};
 
+use super::stacks::Stacks;
 use crate::failure::Failure;
 use crate::supervise::Addresses;
 
@@ -15,9 +14,13 @@ use crate::supervise::Addresses;
 const MESH_TIME: Duration = Duration::from_secs(30);
 
 /// The routing that `config` describes. A service without an address stays without an endpoint: its requests are
-/// answered 503 until it has one.
-pub(crate) fn routing(config: &Config, addresses: &Addresses) -> Result<Routing, Failure> {
-    let routes = config.gateway.routes.iter().map(route).collect::<Result<Vec<_>, _>>()?;
+/// answered 503 until it has one. `stacks` gives the policies of each route.
+pub(crate) fn routing(
+    config: &Config,
+    addresses: &Addresses,
+    stacks: &mut Stacks<'_>,
+) -> Result<Routing, Failure> {
+    let routes = config.gateway.routes.iter().map(|one| route(one, stacks)).collect::<Result<Vec<_>, _>>()?;
     let upstreams = config.services.iter().map(|(name, service)| Upstream {
         name: name.clone(),
         endpoints: addresses.get(name).copied().or(service.address).into_iter().collect(),
@@ -27,7 +30,7 @@ pub(crate) fn routing(config: &Config, addresses: &Addresses) -> Result<Routing,
     Routing::new(routes, upstreams.collect()).map_err(unusable)
 }
 
-fn route(route: &Route) -> Result<mamparo_proxy::Route, Failure> {
+fn route(route: &Route, stacks: &mut Stacks<'_>) -> Result<mamparo_proxy::Route, Failure> {
     let matches = &route.matches;
     let hosts = matches.host.as_deref().map(host).transpose()?;
     let path = matches.path.clone();
@@ -47,7 +50,12 @@ fn route(route: &Route) -> Result<mamparo_proxy::Route, Failure> {
         access: Access::Public,
         target: Target::service(route.service.clone()),
         settings: Settings {
-            policies: route.policies.clone().map(|policies| stack(&name(matches), policies)).transpose()?,
+            policies: route
+                .policies
+                .as_ref()
+                .map(|own| stacks.of(&name(matches), own))
+                .transpose()?
+                .flatten(),
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
@@ -56,13 +64,8 @@ fn route(route: &Route) -> Result<mamparo_proxy::Route, Failure> {
     })
 }
 
-/// The policies of a route; their metrics bear its name.
-fn stack(route: &str, policies: AdmissionConfig) -> Result<Arc<Stack>, Failure> {
-    Stack::client(route).config(policies.into()).build().map(Arc::new).map_err(unusable)
-}
-
 /// What a route is called in logs and metrics: what it matches.
-fn name(matches: &RouteMatch) -> String {
+pub(crate) fn name(matches: &RouteMatch) -> String {
     let methods: Vec<&str> = matches.methods.iter().copied().collect();
     let methods = if methods.is_empty() { String::new() } else { format!("{} ", methods.join(",")) };
     let exact = if matches.exact { " exactly" } else { "" };
@@ -73,6 +76,6 @@ fn host(text: &str) -> Result<Host, Failure> {
     text.parse::<Host>().map_err(unusable)
 }
 
-fn unusable(error: impl std::fmt::Display) -> Failure {
+pub(crate) fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::config_unusable(error, "correct `gateway.routes`")
 }

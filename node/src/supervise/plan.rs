@@ -1,7 +1,7 @@
 //! From a configuration to the processes that are to run.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mamparo_config::{Application, Config};
@@ -49,13 +49,15 @@ pub(crate) struct Process {
     pub(crate) probe: Probe,
 }
 
-/// The processes of `config`, the platform node first. `program` is this program itself.
+/// The processes of `config`, the platform node first. `program` is this program itself; `followed` is the file whose
+/// changes the node puts in force, while `file` stays what everybody was started with.
 pub(crate) fn processes(
     config: &Config,
     folder: &Folder,
     file: &str,
     addresses: &Addresses,
-    program: &std::path::Path,
+    program: &Path,
+    followed: Option<&Path>,
 ) -> Vec<Process> {
     let log_format = logging::format_of_children();
     let common = [
@@ -67,6 +69,10 @@ pub(crate) fn processes(
     let mut platform = vec!["run".into(), "--role".into(), roles.join(",")];
     let data = folder.data.display().to_string();
     platform.extend(["--config".into(), file.into(), "--data".into(), data.clone()]);
+    match followed {
+        Some(followed) => platform.extend(["--watch".into(), followed.display().to_string()]),
+        None => platform.push("--no-watch".into()),
+    }
     platform.extend(["--addresses".into(), folder.run.join(addresses::FILE_NAME).display().to_string()]);
     let mut processes = vec![Process {
         name: "node".into(),

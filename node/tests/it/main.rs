@@ -7,6 +7,8 @@ mod gateway;
 mod otlp;
 mod policy;
 mod refused;
+mod reload;
+mod services;
 mod shop;
 mod up;
 mod world;

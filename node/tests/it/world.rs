@@ -91,6 +91,18 @@ impl World {
         up
     }
 
+    /// Starts `run` with these arguments and waits until it is ready.
+    pub(crate) fn node(&self, arguments: &[&str]) -> Up {
+        let arguments: Vec<&str> = ["run"].iter().chain(arguments).copied().collect();
+        let mut child =
+            self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let said = lines(child.stdout.take().unwrap());
+        let logged = lines(child.stderr.take().unwrap());
+        let node = Up { child, said, logged };
+        eventually("the node is ready", || self.admin("/readyz").is_some_and(|(status, _)| status == 200));
+        node
+    }
+
     /// The status and body of a request to the admin port; `None` when nobody answers.
     pub(crate) fn admin(&self, path: &str) -> Option<(u16, String)> {
         get(self.admin, path)

@@ -71,6 +71,12 @@ pub(super) async fn keep(peer: &Peer, mut serving: Pin<&mut impl Serving>) {
     let mut closing: Option<Instant> = None;
     poll_fn(|cx| {
         loop {
+            // One that rests is closed after its next answer: the client may be sending just now.
+            let at_work = matches!(wire.waiting(), Waiting::Work | Waiting::Client(_));
+            if closing.is_none() && at_work && worker.drain.is_leaving() {
+                closing = Some(worker.clock.now());
+                serving.as_mut().close_gently();
+            }
             if let Poll::Ready(served) = serving.as_mut().serve(cx) {
                 if let Err(error) = served {
                     tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
@@ -95,9 +101,10 @@ pub(super) async fn keep(peer: &Peer, mut serving: Pin<&mut impl Serving>) {
                 }
                 let now = worker.clock.now();
                 let mut until = until(wire.waiting(), now, limits);
-                if let (Some(since), Waiting::First(_) | Waiting::Next(_)) = (closing, wire.waiting()) {
+                if let (Some(begun), Waiting::First(since) | Waiting::Next(since)) = (closing, wire.waiting())
+                {
                     // Nothing is under way, and the other end does not close.
-                    until = after(since, limits.linger_time);
+                    until = after(begun.max(since), limits.linger_time);
                     if until <= now {
                         return Poll::Ready(());
                     }

@@ -75,3 +75,40 @@ fn a_proxy_that_is_dropped_stops() {
     drop(rig.proxy.take());
     assert!(client.is_closed());
 }
+
+#[test]
+fn one_that_leaves_asks_clients_to_go_elsewhere_and_closes_no_connection_under_them() {
+    let (asked, arrived) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let service = Service::start(move |mut connection| {
+        while let Some(request) = connection.request() {
+            if request.start.starts_with("GET /wait") {
+                asked.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+            }
+            connection.send(OK);
+        }
+    });
+    let mut rig = Rig::new(&[service.address]);
+    let (mut resting, mut busy, mut late) = (rig.client(), rig.client(), rig.client());
+    assert_eq!(resting.get("/").header("connection"), None);
+    busy.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n");
+    arrived.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(late.get("/").status(), 200);
+    let proxy = rig.proxy.as_ref().unwrap();
+    proxy.leave(true);
+    let mut new = rig.client();
+    // A new connection is taken, and each answer is the last one of its connection.
+    while new.get("/").header("connection") != Some("close") {}
+    assert!(new.is_closed());
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().header("connection"), Some("close"));
+    let answer = resting.get("/");
+    assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+    rig.await_metric("mamparo_proxy_connections", 1);
+    assert_eq!(proxy.view().connections().iter().sum::<usize>(), 1, "the one that still rests");
+    proxy.leave(false);
+    assert_eq!(late.get("/").header("connection"), Some("close"));
+    assert_eq!(drain(&mut rig, PATIENCE), Drained { cut: 0 });
+}

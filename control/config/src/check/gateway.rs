@@ -1,6 +1,6 @@
 //! The routes: closed unless they say otherwise, each to a service that is there, none hidden by another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
@@ -20,9 +20,14 @@ impl Checker<'_> {
             self.at(&ROUTES, message, None);
         }
         let mut routes: Vec<Route> = Vec::new();
+        // Only routes of the same host and path can take the same requests.
+        let mut by_path: HashMap<(Option<String>, String), Vec<usize>> = HashMap::new();
         for (index, route) in raw.routes.into_iter().enumerate() {
             let route = self.route(index, route, services);
-            if let Some(first) = routes.iter().position(|other| overlap(&other.matches, &route.matches)) {
+            let near = by_path.entry((route.matches.host.clone(), route.matches.path.clone())).or_default();
+            let first = near.iter().find(|near| overlap(&routes[**near].matches, &route.matches)).copied();
+            near.push(index);
+            if let Some(first) = first {
                 let message = format!("gateway.routes[{first}] takes the same requests");
                 self.route_at(index, &["match", "path"], message, None);
             }
@@ -35,7 +40,9 @@ impl Checker<'_> {
         Gateway {
             routes,
             workers: raw.workers,
+            drain_delay: seconds(raw.drain_delay, 0),
             drain: seconds(raw.drain, 5),
+            upgrade_drain: seconds(raw.upgrade_drain, 600),
             limits: GatewayLimits {
                 connections: limits.connections.unwrap_or(4096),
                 header: limits.header.map_or(64 << 10, |size| size.0),

@@ -2,4 +2,5 @@
 
 mod bad_files;
 mod good_files;
+mod next_versions;
 mod other_files;

@@ -1,0 +1,194 @@
+//! Puts the next version of the configuration in force while the node runs: the routing is swapped as a whole, what
+//! is wrong is refused part by part, and what cannot change in a running process is named.
+
+mod fixed;
+mod standing;
+pub(crate) mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mamparo_config::{Config, InForce, Kept, Next, Problem, Refused};
+use mamparo_context::Clock;
+use mamparo_proxy::{Proxy, Routing};
+pub(crate) use standing::{Standing, Verdict};
+use tokio::sync::watch::{Receiver, Sender};
+
+use super::metrics::Metrics;
+use super::routing::routing;
+use super::stacks::{Known, Stacks};
+use crate::commands::load::Source;
+use crate::failure::Failure;
+use crate::logging;
+use crate::supervise::Addresses;
+
+/// The file whose next versions are put in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) in_force: InForce,
+    /// The text that is in force.
+    pub(crate) text: String,
+    /// `None` where there is no file that could be read again.
+    pub(crate) file: Option<PathBuf>,
+    /// Whether it is looked at without being asked.
+    pub(crate) watch: bool,
+}
+
+/// What is in force, and how it came to be.
+pub(crate) struct Reload {
+    followed: Followed,
+    in_force: Arc<InForce>,
+    /// What the process was started with, and what it said in the file: `--role` and `--data` go before that.
+    running: Config,
+    written: Config,
+    addresses: Addresses,
+    stacks: Known,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    standing: Sender<Arc<Standing>>,
+}
+
+/// What was read.
+enum Read {
+    Same,
+    Unreadable(String),
+    Other(String, Box<Next>),
+}
+
+impl Reload {
+    /// What `followed` says, as the process `running` is started with it; and the routing to start with.
+    pub(crate) fn new(
+        followed: Followed,
+        running: Config,
+        addresses: Addresses,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Routing), Failure> {
+        let nothing = Known::new();
+        let mut stacks = Stacks::after(&nothing);
+        let routing = routing(&running, &addresses, &mut stacks)?;
+        metrics.watch_policies(routing.policies());
+        let clock = Clock::system();
+        let standing = Standing::started(running.clone(), followed.file.as_deref(), clock.wall());
+        metrics.config.show(&standing);
+        let reload = Self {
+            in_force: Arc::new(followed.in_force.clone()),
+            written: followed.in_force.config().clone(),
+            running,
+            addresses,
+            stacks: stacks.into_known(),
+            clock,
+            metrics,
+            standing: Sender::new(Arc::new(standing)),
+            followed,
+        };
+        Ok((reload, routing))
+    }
+
+    /// How the configuration stands, now and later.
+    pub(crate) fn standing(&self) -> Receiver<Arc<Standing>> {
+        self.standing.subscribe()
+    }
+
+    /// What is in force.
+    pub(crate) fn config(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.borrow())
+    }
+
+    /// Reads the file again and puts in force what is good of it. `why` is logged.
+    pub(crate) async fn again(&mut self, why: &'static str, proxy: Option<&Proxy>) -> Arc<Standing> {
+        let began = self.clock.now();
+        match self.read().await {
+            Read::Same => tracing::debug!(why, "the configuration is read again and says the same"),
+            Read::Unreadable(error) => self.refuse_all(began, error),
+            Read::Other(text, next) => {
+                self.followed.text = text;
+                self.take(began, *next, proxy);
+            }
+        }
+        self.config()
+    }
+
+    /// Reads and checks on a thread that may be busy for a while.
+    async fn read(&self) -> Read {
+        let Some(file) = self.followed.file.clone() else {
+            return Read::Unreadable("it was not started with a file that could be read again".into());
+        };
+        let (last, before) = (Arc::clone(&self.in_force), self.followed.text.clone());
+        let read = move || match Source::read_with(&file, "") {
+            Err(failure) => Read::Unreadable(failure.message),
+            Ok(source) if source.text == before => Read::Same,
+            Ok(source) => {
+                let next = last.next(&source.text, &source.name);
+                Read::Other(source.text, Box::new(next))
+            }
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Read::Unreadable(error.to_string()))
+    }
+
+    fn take(&mut self, began: Instant, next: Next, proxy: Option<&Proxy>) {
+        let Next { in_force, refused, parts } = next;
+        let Some(in_force) = in_force else { return self.refuse(began, refused, parts) };
+        let config = fixed::keep(in_force.config().clone(), &self.running);
+        if let Err(failure) = self.put(&config, proxy) {
+            return self.refuse_all(began, failure.message);
+        }
+        let needs_restart = fixed::changed(in_force.config(), &self.written, &self.addresses);
+        self.in_force = Arc::new(in_force);
+        let took = self.clock.now().saturating_duration_since(began);
+        let standing = self.config().next(config, self.clock.wall(), took, (refused, parts), needs_restart);
+        tracing::info!(
+            generation = standing.generation,
+            routes = standing.config.gateway.routes.len(),
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "the configuration is in force"
+        );
+        self.stand(standing);
+    }
+
+    /// Swaps the routing, and what else can change. On a failure nothing has changed.
+    fn put(&mut self, config: &Config, proxy: Option<&Proxy>) -> Result<(), Failure> {
+        // Policies change in place, so that nothing may go wrong after they have.
+        routing(config, &self.addresses, &mut Stacks::none(&self.stacks))?;
+        let mut stacks = Stacks::after(&self.stacks);
+        let next = routing(config, &self.addresses, &mut stacks)?;
+        self.stacks = stacks.into_known();
+        self.metrics.watch_policies(next.policies());
+        if let Some(proxy) = proxy {
+            proxy.reconfigure(next);
+        }
+        let before = self.config();
+        if before.config.log.level != config.log.level {
+            logging::set_by_file(&config.log.level);
+        }
+        Ok(())
+    }
+
+    fn refuse_all(&mut self, began: Instant, message: String) {
+        let file = self.followed.file.as_deref().map(|file| file.display().to_string());
+        let (file, path) = (file.unwrap_or_default(), String::new());
+        let problem = Problem { file, line: 1, column: 1, path, message, suggestion: None };
+        self.refuse(began, vec![Refused { problem, kept: Kept::Everything }], 1);
+    }
+
+    fn refuse(&mut self, began: Instant, refused: Vec<Refused>, parts: usize) {
+        let took = self.clock.now().saturating_duration_since(began);
+        let standing = self.config().refused(self.clock.wall(), took, (refused, parts));
+        tracing::warn!(generation = standing.generation, "the configuration is refused, nothing has changed");
+        self.stand(standing);
+    }
+
+    fn stand(&self, standing: Standing) {
+        for Refused { problem, kept } in &standing.refused {
+            let Problem { line, column, path, message, suggestion, .. } = problem;
+            let suggestion = suggestion.as_deref();
+            tracing::warn!(line, column, path, problem = message, suggestion, "{}", kept.describe());
+        }
+        for key in &standing.needs_restart {
+            tracing::warn!(key, "this change needs a restart");
+        }
+        self.metrics.config.show(&standing);
+        self.metrics.config.count(standing.verdict);
+        self.standing.send_replace(Arc::new(standing));
+    }
+}
