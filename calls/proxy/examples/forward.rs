@@ -21,8 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mamparo_proxy::{
-    Access, Listener, Match, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Transport,
-    Upstream,
+    Access, Listener, Match, Metrics, Options, Path, Proxy, Route, Routing, Settings, Target, Upstream,
 };
 use prometheus_client::registry::Registry;
 
@@ -43,12 +42,7 @@ fn main() -> Result<(), Failed> {
         target: Target::service("hello"),
         settings: Settings::default(),
     };
-    let upstream = Upstream {
-        name: "hello".into(),
-        endpoints: vec![endpoint],
-        transport: Transport::default(),
-        settings: Settings::default(),
-    };
+    let upstream = Upstream::new("hello", &[endpoint]);
     let mut options = Options::new(Routing::new(vec![route], vec![upstream])?);
     options.workers = NonZeroUsize::new(workers.into()).unwrap_or(NonZeroUsize::MIN);
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, front))?;

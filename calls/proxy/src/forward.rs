@@ -1,7 +1,7 @@
 //! Fourth stop: the service. Finds a connection to an endpoint, sends the request, and sends it again where it is
 //! proven that nobody has seen it, where it changes nothing, or where the route says so.
 
-mod connect;
+pub(crate) mod connect;
 mod mirror;
 mod spare;
 mod upload;
@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use mamparo_balance::Seen;
 use mamparo_context::{Moment, TraceContext};
 use mamparo_policy::retry::{Again, End, Tries};
-use mamparo_policy::{Outcome, http::ClassifyHttp};
+use mamparo_policy::{Health, Outcome, http::ClassifyHttp};
 use tokio::time::{sleep, sleep_until};
 
 use crate::admit;
 use crate::limits::{UNSENT_RETRIES, after};
-use crate::pool::{Alone, Lease, Turn};
+use crate::pool::{Alone, Lease, Line, Place, Turn};
 use crate::problem::Problem;
 use crate::route::{Service, Settings};
 use crate::transport::Speaks;
@@ -47,11 +48,12 @@ pub(crate) struct Errand<'a> {
     pub(crate) takes_trailers: bool,
     /// Whether it asks for another protocol.
     pub(crate) upgrades: bool,
-}
-
-/// A connection that takes a request now.
-struct Ready {
-    lease: Lease,
+    /// The service that stands in for the first.
+    pub(crate) failover: Option<usize>,
+    /// What it has in common with others that are to reach the same endpoint.
+    pub(crate) key: Option<u64>,
+    /// The endpoints that did not take it.
+    pub(crate) tried: Vec<SocketAddr>,
 }
 
 /// A request without an answer.
@@ -159,39 +161,61 @@ impl Errand<'_> {
         is_again: bool,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let mut now = self.worker.clock.now();
-        let turn = self.service()?.next();
-        // What rests in the pool may have gone stale together: a second try takes a new connection.
-        let pooled = turn.filter(|_| !is_again).and_then(|endpoint| self.pooled(endpoint, now));
-        let Ready { lease } = match pooled {
-            Some(ready) => ready,
-            None => {
+        let mut lease = match self.pooled(is_again, now)? {
+            Ok(lease) => lease,
+            Err(turn) => {
                 // Rare, and large: boxed, so that requests that need no new connection do not carry it.
-                let ready = Box::pin(self.connect(turn, is_again)).await?;
+                let lease = Box::pin(self.connect(turn, is_again)).await?;
                 now = self.worker.clock.now();
-                ready
+                lease
             }
         };
         admit::write_remaining(request.headers_mut(), self.deadline, now);
-        let (answer, lease) = match lease {
-            Lease::Alone(mut alone) => {
+        let answer = match &mut lease.line {
+            Line::Alone(alone) => {
                 spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
                 let sent = alone.connection.try_send_request(request);
-                (self.answered(sent, now).await?, Lease::Alone(alone))
+                self.answered(sent, now).await
             }
-            Lease::Stream(seat) => {
+            Line::Stream(seat) => {
                 let is_secure = self.service()?.transport.is_secure();
                 spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
                 let mut sender = seat.sender();
                 let sent = sender.try_send_request(request);
-                (self.answered(sent, now).await?, Lease::Stream(seat))
+                self.answered(sent, now).await
             }
         };
+        let now = self.worker.clock.now();
         match answer {
-            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
+            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
+                lease.turn.sees(Seen::Failure, now);
                 Err(Problem::BadAnswer.into())
             }
-            Ok(answer) => Ok((answer, lease)),
-            Err(error) => Err(self.failed(error)),
+            Ok(Ok(answer)) => {
+                let outcome = ClassifyHttp::default().head(answer.status(), answer.headers());
+                match outcome.health() {
+                    Health::Good => lease.turn.sees(Seen::Success, now),
+                    Health::Bad => lease.turn.sees(Seen::Failure, now),
+                    Health::Unknown => {}
+                }
+                Ok((answer, lease))
+            }
+            Ok(Err(error)) => {
+                let failed = self.failed(error);
+                // What was never sent, or broke off because the client did, says nothing about the endpoint.
+                if failed.unsent.is_none() && failed.problem.outcome().is_some() {
+                    lease.turn.sees(Seen::Failure, now);
+                }
+                self.tried.extend(lease.turn.endpoint());
+                Err(failed)
+            }
+            Err(problem) => {
+                if problem == Problem::UpstreamTimeout {
+                    lease.turn.sees(Seen::Failure, now);
+                }
+                self.tried.extend(lease.turn.endpoint());
+                Err(problem.into())
+            }
         }
     }
 
@@ -246,31 +270,48 @@ impl Errand<'_> {
         self.snapshot.routing.services().get(self.service).ok_or(Problem::NoEndpoint)
     }
 
-    /// A connection that rests in the pool.
-    fn pooled(&self, endpoint: SocketAddr, now: Instant) -> Option<Ready> {
-        let service = self.service().ok()?;
-        if service.transport.speaks != Speaks::Http1 {
-            return None;
+    /// The turn of an endpoint; of the service that stands in, where the first has none to give.
+    fn turn(&mut self, now: Instant) -> Option<Turn> {
+        loop {
+            let balancer = &self.service().ok()?.balancer;
+            if let Some(pick) = balancer.pick(self.key, &self.tried, Moment::from(now), &self.worker.random) {
+                return Some(Turn::new(pick, now));
+            }
+            self.service = self.failover.take()?;
         }
-        let (pool, lane) = (&self.worker.pool, service.transport.lane(endpoint));
-        let (connection, opened) = pool.take(lane, now)?;
+    }
+
+    /// A connection that rests in the pool; the turn alone where there is none. What rests in the pool may have gone
+    /// stale together: a second try takes a new connection.
+    fn pooled(&mut self, is_again: bool, now: Instant) -> Result<Result<Lease, Option<Turn>>, Problem> {
+        let Some(turn) = self.turn(now) else { return Ok(Err(None)) };
+        let (pool, transport) = (&self.worker.pool, &self.service()?.transport);
+        let lane = turn.endpoint().map(|endpoint| transport.lane(endpoint));
+        let lane = lane.filter(|lane| !is_again && lane.speaks == Speaks::Http1);
+        let Some((lane, (connection, opened))) = lane.and_then(|lane| Some((lane, pool.take(lane, now)?)))
+        else {
+            return Ok(Err(Some(turn)));
+        };
         self.metrics(|metrics| metrics.reuses.inc());
-        let pool = Rc::clone(pool);
-        Some(Ready { lease: Lease::Alone(Alone { connection, lane, opened, pool }) })
+        let line = Line::Alone(Alone { connection, lane, opened, pool: Rc::clone(pool) });
+        Ok(Ok(Lease { line, turn }))
     }
 
     /// A connection, to the endpoint whose turn it is or to another. Where none takes a connection, waits for one to
     /// come back, as long as the route allows.
-    async fn connect(&mut self, mut turn: Option<SocketAddr>, fresh: bool) -> Result<Ready, Problem> {
+    async fn connect(&mut self, mut turn: Option<Turn>, fresh: bool) -> Result<Lease, Problem> {
         let mut round = Round::default();
         loop {
             let problem = match turn {
                 None => Problem::NoEndpoint,
-                Some(endpoint) => match self.open(endpoint, fresh).await {
-                    Ok(lease) => return Ok(Ready { lease }),
+                Some(mut turn) => match self.open(turn.endpoint(), fresh).await {
+                    Ok(line) => return Ok(Lease { line, turn }),
                     Err(error) => {
-                        tracing::debug!(%error, %endpoint, "an endpoint takes no connection");
+                        let endpoint = turn.endpoint();
+                        tracing::debug!(%error, ?endpoint, "an endpoint takes no connection");
                         self.metrics(|metrics| metrics.connect_failures.inc());
+                        turn.sees(Seen::Failure, self.worker.clock.now());
+                        self.tried.extend(endpoint);
                         Problem::Unreachable
                     }
                 },
@@ -279,57 +320,65 @@ impl Errand<'_> {
             if now >= self.deadline {
                 return Err(Problem::Deadline);
             }
-            let service = self.service()?;
+            let endpoints = self.service()?.balancer.endpoints().len();
             let window = self.settings.connect_retry_window;
-            match round.next(service.endpoints().len(), now, window, self.deadline) {
-                Next::GiveUp => return Err(problem),
+            match round.next(endpoints, now, window, self.deadline) {
+                Next::GiveUp => match self.failover.take() {
+                    None => return Err(problem),
+                    Some(other) => (self.service, round) = (other, Round::default()),
+                },
                 Next::Another => {}
                 Next::Pause(pause) => {
-                    let name = Arc::clone(&service.name);
+                    let name = Arc::clone(&self.service()?.name);
+                    self.tried.clear();
                     sleep(pause).await;
                     self.refresh(&name);
                 }
             }
-            turn = self.service()?.next();
+            turn = self.turn(self.worker.clock.now());
         }
     }
 
     /// Looks at the endpoints as they are now: a service that restarts may listen elsewhere.
     fn refresh(&mut self, name: &str) {
         let snapshot = self.worker.snapshot();
-        if let Some(service) = snapshot.routing.service_named(name) {
-            (self.snapshot, self.service) = (snapshot, service);
-        }
+        let Some(service) = snapshot.routing.service_named(name) else { return };
+        // The service that stands in has its number in the other snapshot.
+        let other = self.failover.and_then(|number| self.snapshot.routing.services().get(number));
+        self.failover = other.and_then(|other| snapshot.routing.service_named(&other.name));
+        (self.snapshot, self.service) = (snapshot, service);
     }
 
-    async fn open(&self, endpoint: SocketAddr, fresh: bool) -> Result<Lease, connect::OpenError> {
-        let Ok(service) = self.service() else { return Err(connect::OpenError::Timeout) };
+    async fn open(&self, endpoint: Option<SocketAddr>, fresh: bool) -> Result<Line, connect::OpenError> {
+        let (Some(endpoint), Ok(service)) = (endpoint, self.service()) else {
+            return Err(connect::OpenError::Timeout);
+        };
         let (transport, pool) = (&service.transport, &self.worker.pool);
         let lane = transport.lane(endpoint);
         let mut opening = None;
         if transport.speaks == Speaks::Http2 {
             opening = loop {
                 match pool.shared.turn(lane, fresh, self.worker.clock.now()).await {
-                    Turn::Seat(seat) => {
+                    Place::Seat(seat) => {
                         self.metrics(|metrics| metrics.reuses.inc());
-                        return Ok(Lease::Stream(seat));
+                        return Ok(Line::Stream(seat));
                     }
-                    Turn::Open(opening) => break Some(opening),
-                    Turn::Again => {}
+                    Place::Open(opening) => break Some(opening),
+                    Place::Again => {}
                 }
             };
         }
-        let opened = connect::open(self.worker, endpoint, transport, self.deadline).await?;
+        let now = self.worker.clock.now();
+        let time = self.worker.limits.connect_time.min(self.deadline.saturating_duration_since(now));
+        let opened = connect::open(self.worker, endpoint, transport, time).await?;
         let now = self.worker.clock.now();
         self.metrics(|metrics| metrics.connects.inc());
         match (opened, opening) {
             (Opened::Http1(connection), _) => {
                 let pool = Rc::clone(pool);
-                Ok(Lease::Alone(Alone { connection, lane, opened: now, pool }))
+                Ok(Line::Alone(Alone { connection, lane, opened: now, pool }))
             }
-            (Opened::Http2(sender, most), Some(opening)) => {
-                Ok(Lease::Stream(opening.done(sender, most, now)))
-            }
+            (Opened::Http2(sender, most), Some(opening)) => Ok(Line::Stream(opening.done(sender, most, now))),
             (Opened::Http2(..), None) => Err(connect::OpenError::Timeout),
         }
     }

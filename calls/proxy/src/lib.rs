@@ -28,6 +28,7 @@ mod route;
 
 mod admit;
 mod forward;
+mod health;
 mod pool;
 mod transport;
 
@@ -42,8 +43,9 @@ pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};
 pub use proxy::{Drained, Proxy, StartError};
 pub use route::{
-    Access, Answer, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect,
-    Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
+    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch,
+    Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted,
+    Weighted,
 };
 pub use transport::{Speaks, Transport, VerifiedTls};
-pub use view::{EndpointStatus, UpstreamStatus, View};
+pub use view::{UpstreamStatus, View};

@@ -118,6 +118,13 @@ pub(crate) const TUNNEL_BUFFER: usize = 8 * 1024;
 /// How often a tunnel is looked at, whether anything passes.
 pub(crate) const TUNNEL_LOOK: Duration = Duration::from_secs(5);
 
+/// How many endpoints of a service are asked for their health at the same time.
+pub(crate) const PROBES_AT_ONCE: usize = 16;
+/// How often it is looked at, at least, whether an endpoint is to be asked.
+pub(crate) const PROBE_LOOK: Duration = Duration::from_secs(1);
+/// Longest answer to a question for health that is read, in bytes.
+pub(crate) const PROBE_BODY_BYTES: usize = 1024;
+
 /// Least read buffer of a connection, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 

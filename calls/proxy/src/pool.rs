@@ -3,6 +3,7 @@
 //! have their fill. One pool per worker, so that nothing here is locked.
 
 mod shared;
+mod turn;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,7 +15,8 @@ use hyper::client::conn::http1::SendRequest;
 use crate::forward::Upload;
 use crate::limits::Limits;
 use crate::transport::Lane;
-pub(crate) use shared::{Shared, StreamSeat, Turn};
+pub(crate) use shared::{Place, Shared, StreamSeat};
+pub(crate) use turn::Turn;
 
 /// The connections of a worker that take requests.
 #[derive(Debug)]
@@ -109,10 +111,17 @@ impl<C: Connection> Pool<C> {
     }
 }
 
-/// A connection that is lent out for one request. Handed back once the answer has been read whole; dropped, a
-/// connection of HTTP/1.1 is closed, and a stream of HTTP/2 ended.
+/// A connection that is lent out for one request, and the turn of its endpoint. Handed back once the answer has been
+/// read whole; dropped, a connection of HTTP/1.1 is closed, and a stream of HTTP/2 ended.
 #[derive(Debug)]
-pub(crate) enum Lease {
+pub(crate) struct Lease {
+    pub(crate) line: Line,
+    pub(crate) turn: Turn,
+}
+
+/// The connection itself.
+#[derive(Debug)]
+pub(crate) enum Line {
     Alone(Alone),
     Stream(StreamSeat),
 }
@@ -129,9 +138,9 @@ pub(crate) struct Alone {
 impl Lease {
     /// The answer has been read whole.
     pub(crate) fn give_back(self, now: Instant) {
-        match self {
-            Self::Alone(alone) => alone.give_back(now),
-            Self::Stream(seat) => seat.give_back(now),
+        match self.line {
+            Line::Alone(alone) => alone.give_back(now),
+            Line::Stream(seat) => seat.give_back(now),
         }
     }
 }

@@ -1,20 +1,20 @@
 //! A proxy from the outside: started, given another routing, drained. Each worker is a thread with a runtime of
 //! its own; they share the sockets they accept from and the routing they read, nothing else.
 
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{io, net, thread};
 
 use arc_swap::ArcSwap;
+use mamparo_balance::Endpoint;
 use mamparo_context::{Clock, Random};
 use tokio::sync::{oneshot, watch};
 
 use crate::limits::after;
 use crate::metrics::Metrics;
 use crate::options::{Door, Entry, Listener, Options};
-use crate::route::Routing;
+use crate::route::{Routing, RoutingError};
 use crate::view::View;
 use crate::worker::{self, Phase, Snapshot};
 
@@ -95,6 +95,7 @@ impl Proxy {
         let start = worker::Start {
             limits: options.limits.clone(),
             clock: options.clock.clone(),
+            probes: number == 0,
             random: Random::seeded(options.random.next_u64()),
             metrics: Arc::clone(&self.metrics),
             snapshot: Arc::clone(&self.snapshot),
@@ -121,28 +122,38 @@ impl Proxy {
     /// Puts another routing in place. Requests that are under way finish under the one they began with. Counters of
     /// routes and services that stay go on; those of the others are forgotten.
     pub fn reconfigure(&self, routing: Routing) {
+        let routing = routing.after(&self.snapshot.load().routing, self.clock.moment());
         let next = Arc::new(Snapshot::new(routing, &self.metrics));
         let before = self.snapshot.swap(Arc::clone(&next));
         self.metrics.forget(&before.routing, &next.routing);
     }
 
     /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
-    /// come back find the new ones.
-    pub fn set_endpoints(&self, name: &str, endpoints: &[SocketAddr]) -> bool {
-        let mut known = true;
-        self.snapshot.rcu(|current| match current.routing.with_endpoints(name, endpoints.to_vec()) {
-            Some(routing) => Arc::new(Snapshot::new(routing, &self.metrics)),
-            None => {
-                known = false;
-                Arc::clone(current)
+    /// come back find the new ones; what is known of those that stay is kept.
+    ///
+    /// # Errors
+    /// There are more endpoints than a service may have, or one weighs too much; nothing has changed then.
+    pub fn set_endpoints(&self, name: &str, endpoints: &[Endpoint]) -> Result<bool, RoutingError> {
+        let now = self.clock.moment();
+        let mut known = Ok(true);
+        self.snapshot.rcu(|current| {
+            match current.routing.with_endpoints(name, endpoints.to_vec(), now) {
+                Ok(Some(routing)) => return Arc::new(Snapshot::new(routing, &self.metrics)),
+                Ok(None) => known = Ok(false),
+                Err(error) => known = Err(error),
             }
+            Arc::clone(current)
         });
         known
     }
 
     /// A look at it, now and later.
     pub fn view(&self) -> View {
-        View { snapshot: Arc::clone(&self.snapshot), connections: self.connections.clone() }
+        View {
+            snapshot: Arc::clone(&self.snapshot),
+            clock: self.clock.clone(),
+            connections: self.connections.clone(),
+        }
     }
 
     /// Asks clients to go elsewhere: each answer says `connection: close`, and connections that rest are kept, so that

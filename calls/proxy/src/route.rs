@@ -25,10 +25,14 @@ mod table;
 mod target;
 mod template;
 
+use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use mamparo_balance::{BalanceConfig, Endpoint};
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 
@@ -108,10 +112,68 @@ pub struct Route {
 pub struct Upstream {
     /// Its name: what routes lead to, and the `<name>` of `<name>.mamparo`.
     pub name: String,
-    /// Where its instances listen. They are taken in turn.
-    pub endpoints: Vec<SocketAddr>,
+    /// Where its instances listen.
+    pub endpoints: Vec<Endpoint>,
+    /// Which of them takes the next request, and how it is found out which of them work.
+    pub balance: BalanceConfig,
+    /// What requests have in common that are to reach the same endpoint; for consistent hashing.
+    pub key: Option<BalanceKey>,
     /// How they are spoken to.
     pub transport: Transport,
     /// The times and sizes of requests that reach it by its name.
     pub settings: Settings,
+}
+
+impl Upstream {
+    /// The service `name` with these endpoints, and defaults.
+    pub fn new(name: &str, endpoints: &[SocketAddr]) -> Self {
+        Self {
+            name: name.to_owned(),
+            endpoints: endpoints.iter().copied().map(Endpoint::new).collect(),
+            balance: BalanceConfig::default(),
+            key: None,
+            transport: Transport::default(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// What requests have in common that are to reach the same endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BalanceKey {
+    /// The address of the client.
+    Address,
+    /// The value of a header; requests without it go to any endpoint.
+    Header(HeaderName),
+    /// The value of a cookie; requests without it go to any endpoint.
+    Cookie(String),
+    /// The path.
+    Path,
+}
+
+impl BalanceKey {
+    /// What a request has of it.
+    pub(crate) fn of(&self, request: &Parts, address: &HeaderValue) -> Option<u64> {
+        let hash = |bytes: &[u8]| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        match self {
+            Self::Address => Some(hash(address.as_bytes())),
+            Self::Header(name) => request.headers.get(name).map(|value| hash(value.as_bytes())),
+            Self::Cookie(name) => {
+                let lines = request.headers.get_all(header::COOKIE).iter();
+                let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+                let value = |cookie: &&[u8]| {
+                    cookie
+                        .trim_ascii()
+                        .strip_prefix(name.as_bytes())
+                        .is_some_and(|rest| rest.starts_with(b"="))
+                };
+                cookies.find(value).map(|cookie| hash(cookie.trim_ascii()))
+            }
+            Self::Path => Some(hash(request.uri.path().as_bytes())),
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! What a proxy shows of itself while it runs, for whoever looks at it: its services and its connections.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use mamparo_balance::Description;
+use mamparo_context::Clock;
 
 use crate::worker::Snapshot;
 
@@ -12,17 +13,18 @@ use crate::worker::Snapshot;
 #[derive(Clone, Debug)]
 pub struct View {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) clock: Clock,
     /// By the number of the worker.
     pub(crate) connections: Vec<Arc<AtomicUsize>>,
 }
 
 /// How a service stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamStatus {
     /// Its name.
     pub name: String,
-    /// Where its instances listen.
-    pub endpoints: Vec<EndpointStatus>,
+    /// Where its instances listen, and how they stand.
+    pub balance: Description,
     /// Connections that were opened to it.
     pub connects: u64,
     /// Connections that could not be opened.
@@ -31,17 +33,6 @@ pub struct UpstreamStatus {
     pub reuses: u64,
     /// Requests that were sent again, being proven unsent.
     pub retries: u64,
-}
-
-/// How one endpoint stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointStatus {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Whether requests are sent there; `None` where nobody looks after it.
-    pub healthy: Option<bool>,
-    /// Requests under way; `None` where they are not counted for each endpoint.
-    pub in_flight: Option<usize>,
 }
 
 impl View {
@@ -57,18 +48,12 @@ impl View {
         services
             .map(|(service, metrics)| UpstreamStatus {
                 name: service.name.to_string(),
-                endpoints: service.endpoints().iter().map(|address| EndpointStatus::at(*address)).collect(),
+                balance: service.balancer.describe(self.clock.moment()),
                 connects: metrics.connects.get(),
                 connect_failures: metrics.connect_failures.get(),
                 reuses: metrics.reuses.get(),
                 retries: metrics.retries.get(),
             })
             .collect()
-    }
-}
-
-impl EndpointStatus {
-    const fn at(address: SocketAddr) -> Self {
-        Self { address, healthy: None, in_flight: None }
     }
 }

@@ -162,6 +162,8 @@ fn past_the_stops<'a>(
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     parts.uri = way.uri;
+    let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
+    let key = key.and_then(|key| key.of(&parts, &peer.client.address));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -181,6 +183,9 @@ fn past_the_stops<'a>(
         kept,
         takes_trailers: stripped.takes_trailers,
         upgrades: false,
+        failover: way.failover,
+        key,
+        tried: Vec::new(),
     };
     let request = Request::from_parts(parts, upload);
     if let Some(mirror) = way.mirror {
@@ -203,6 +208,6 @@ mod tests {
         let walk = size(walk);
         assert!(walk <= 4 * 1024, "{walk} bytes");
         assert!(size_of::<Ticket>() <= 352, "{} bytes", size_of::<Ticket>());
-        assert!(size_of::<Body>() <= 512, "{} bytes", size_of::<Body>());
+        assert!(size_of::<Body>() <= 576, "{} bytes", size_of::<Body>());
     }
 }

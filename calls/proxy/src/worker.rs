@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
 use crate::accept::{self, Sources};
+use crate::health;
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
 use crate::options::{Door, Entry};
@@ -70,6 +71,8 @@ pub(crate) struct Start {
     /// How many connections it has, for whoever looks.
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// Whether it asks endpoints for their health.
+    pub(crate) probes: bool,
 }
 
 /// How far a proxy is on its way out.
@@ -230,6 +233,7 @@ pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
 async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let mut phase = start.phase.clone();
     let sockets = std::mem::take(&mut start.sockets);
+    let probes = start.probes;
     let worker = Rc::new(Worker::new(start));
     let mut listening = Vec::with_capacity(sockets.len());
     for (socket, door, entry) in sockets {
@@ -245,6 +249,9 @@ async fn serve(mut start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     }
     let _ = ready.send(Ok(()));
     spawn_local(sweep(Rc::clone(&worker)));
+    if probes {
+        spawn_local(health::watch(Rc::clone(&worker)));
+    }
     let deadline = loop {
         let now = *phase.borrow_and_update();
         match now {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use mamparo_config::{Config, Route, RouteMatch};
-use mamparo_proxy::{Access, Host, Match, Path, Routing, Settings, Target, Transport, Upstream};
+use mamparo_proxy::{Access, Host, Match, Path, Routing, Settings, Target, Upstream};
 
 use super::stacks::Stacks;
 use crate::failure::Failure;
@@ -21,11 +21,10 @@ pub(crate) fn routing(
     stacks: &mut Stacks<'_>,
 ) -> Result<Routing, Failure> {
     let routes = config.gateway.routes.iter().map(|one| route(one, stacks)).collect::<Result<Vec<_>, _>>()?;
-    let upstreams = config.services.iter().map(|(name, service)| Upstream {
-        name: name.clone(),
-        endpoints: addresses.get(name).copied().or(service.address).into_iter().collect(),
-        transport: Transport::default(),
-        settings: Settings { request_timeout: MESH_TIME, ..Settings::default() },
+    let upstreams = config.services.iter().map(|(name, service)| {
+        let endpoint = addresses.get(name).copied().or(service.address);
+        let settings = Settings { request_timeout: MESH_TIME, ..Settings::default() };
+        Upstream { settings, ..Upstream::new(name, endpoint.as_slice()) }
     });
     Routing::new(routes, upstreams.collect()).map_err(unusable)
 }

@@ -27,7 +27,7 @@ use crate::transport::{Speaks, Transport};
 use crate::worker::Worker;
 
 /// A connection that was just opened.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Http1(http1::SendRequest<Upload>),
     /// And how many streams the other end allows, as it says while it lives.
     Http2(http2::SendRequest<Upload>, Rc<Cell<usize>>),
@@ -35,7 +35,7 @@ pub(super) enum Opened {
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     #[error("no answer in time")]
     Timeout,
     #[error(transparent)]
@@ -48,15 +48,13 @@ pub(super) enum OpenError {
     OtherProtocol,
 }
 
-/// Opens a connection; all of it, the handshakes included, within the time of the worker and before `deadline`.
-pub(super) async fn open(
+/// Opens a connection; all of it, the handshakes included, within `time`.
+pub(crate) async fn open(
     worker: &Rc<Worker>,
     endpoint: SocketAddr,
     transport: &Transport,
-    deadline: Instant,
+    time: Duration,
 ) -> Result<Opened, OpenError> {
-    let now = worker.clock.now();
-    let time = worker.limits.connect_time.min(deadline.saturating_duration_since(now));
     timeout(time, establish(worker, endpoint, transport)).await.map_err(|_| OpenError::Timeout)?
 }
 
@@ -65,7 +63,7 @@ async fn establish(
     endpoint: SocketAddr,
     transport: &Transport,
 ) -> Result<Opened, OpenError> {
-    let stream = TcpStream::connect(endpoint).await?;
+    let stream = tcp(endpoint).await?;
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
@@ -75,6 +73,11 @@ async fn establish(
         return Err(OpenError::OtherProtocol);
     }
     handshake(worker, connected.stream, transport.speaks).await
+}
+
+/// A connection on which nothing is said yet.
+pub(crate) async fn tcp(endpoint: SocketAddr) -> std::io::Result<TcpStream> {
+    TcpStream::connect(endpoint).await
 }
 
 async fn handshake<S>(worker: &Rc<Worker>, stream: S, speaks: Speaks) -> Result<Opened, OpenError>

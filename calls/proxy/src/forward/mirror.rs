@@ -38,6 +38,9 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             kept: None,
             takes_trailers,
             upgrades: false,
+            failover: None,
+            key: None,
+            tried: Vec::new(),
         };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };
         // Read to its end, so that the connection can be used again.

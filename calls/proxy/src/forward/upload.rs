@@ -19,7 +19,15 @@ use crate::problem::Problem;
 
 /// The body of a request.
 #[derive(Debug)]
-pub(crate) struct Upload(Option<Box<Streaming>>);
+pub(crate) struct Upload(Sort);
+
+#[derive(Debug)]
+enum Sort {
+    None,
+    /// At hand, and of our own.
+    Whole(Bytes),
+    Streaming(Box<Streaming>),
+}
 
 #[derive(Debug)]
 struct Streaming {
@@ -63,7 +71,7 @@ impl Kept {
         let (bound, idle) = self.bounds;
         let fate = Rc::clone(&self.fate);
         let watch = Watch::new(fate, bound, idle, &self.wire, &self.clock);
-        Upload(Some(Box::new(Streaming { source: Source::Kept(Rc::clone(self), 0), watch })))
+        Upload(Sort::Streaming(Box::new(Streaming { source: Source::Kept(Rc::clone(self), 0), watch })))
     }
 
     fn keep(&self, frame: &Frame<Bytes>) {
@@ -159,7 +167,12 @@ impl Fate {
 
 impl Upload {
     /// No body.
-    pub(crate) const NONE: Self = Self(None);
+    pub(crate) const NONE: Self = Self(Sort::None);
+
+    /// A body that is at hand.
+    pub(crate) const fn whole(bytes: Bytes) -> Self {
+        Self(Sort::Whole(bytes))
+    }
 
     pub(crate) fn new(
         incoming: Incoming,
@@ -172,19 +185,22 @@ impl Upload {
             return Self::NONE;
         }
         let watch = Watch::new(Rc::default(), bound, idle, wire, clock);
-        Self(Some(Box::new(Streaming { source: Source::Once(incoming), watch })))
+        Self(Sort::Streaming(Box::new(Streaming { source: Source::Once(incoming), watch })))
     }
 
     /// Keeps up to `bytes` of the body, so that it can be sent again.
     pub(crate) fn keep(self, bytes: usize) -> (Self, Option<Rc<Kept>>) {
-        let Some(streaming) = self.0 else { return (Self(None), None) };
+        let Sort::Streaming(streaming) = self.0 else { return (self, None) };
         let Streaming { source, watch } = *streaming;
         let Source::Once(incoming) = source else {
-            return (Self(Some(Box::new(Streaming { source, watch }))), None);
+            return (Self(Sort::Streaming(Box::new(Streaming { source, watch }))), None);
         };
         let length = incoming.size_hint();
         if length.lower() > bytes as u64 {
-            return (Self(Some(Box::new(Streaming { source: Source::Once(incoming), watch }))), None);
+            return (
+                Self(Sort::Streaming(Box::new(Streaming { source: Source::Once(incoming), watch }))),
+                None,
+            );
         }
         let kept = Rc::new(Kept {
             length,
@@ -197,17 +213,20 @@ impl Upload {
             clock: watch.clock.clone(),
         });
         let source = Source::Kept(Rc::clone(&kept), 0);
-        (Self(Some(Box::new(Streaming { source, watch }))), Some(kept))
+        (Self(Sort::Streaming(Box::new(Streaming { source, watch }))), Some(kept))
     }
 
     /// What will become of the body; nothing where there is none.
     pub(crate) fn fate(&self) -> Option<Rc<Fate>> {
-        self.0.as_ref().map(|body| Rc::clone(&body.watch.fate))
+        match &self.0 {
+            Sort::Streaming(body) => Some(Rc::clone(&body.watch.fate)),
+            Sort::None | Sort::Whole(_) => None,
+        }
     }
 
     /// Whether its length is not known in advance.
     pub(crate) fn is_open_ended(&self) -> bool {
-        self.0.as_ref().is_some_and(|body| body.source.size_hint().exact().is_none())
+        matches!(&self.0, Sort::Streaming(body) if body.source.size_hint().exact().is_none())
     }
 }
 
@@ -262,8 +281,14 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
-        let Some(body) = &mut self.0 else {
-            return Poll::Ready(None);
+        let body = match &mut self.0 {
+            Sort::Streaming(body) => body,
+            Sort::None => return Poll::Ready(None),
+            Sort::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Sort::None;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
         };
         let Streaming { source, watch } = &mut **body;
         let (polled, is_new) = source.poll_frame(cx);
@@ -291,10 +316,18 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| body.source.is_end_stream())
+        match &self.0 {
+            Sort::None => true,
+            Sort::Whole(_) => false,
+            Sort::Streaming(body) => body.source.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.source.size_hint())
+        match &self.0 {
+            Sort::None => SizeHint::with_exact(0),
+            Sort::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Sort::Streaming(body) => body.source.size_hint(),
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct StreamSeat(Rc<Connection>);
 
 /// What a request is to do that needs a stream.
 #[derive(Debug)]
-pub(crate) enum Turn {
+pub(crate) enum Place {
     /// Use this one.
     Seat(StreamSeat),
     /// Open a connection.
@@ -67,18 +67,18 @@ impl Shared {
     /// What a request is to do whose way is `lane`. `fresh` asks for a connection that nobody used before.
     ///
     /// Cancel safe.
-    pub(crate) async fn turn(&self, lane: Lane, fresh: bool, now: Instant) -> Turn {
+    pub(crate) async fn turn(&self, lane: Lane, fresh: bool, now: Instant) -> Place {
         let connections = Rc::clone(self.lanes.borrow_mut().entry(lane).or_default());
         if let Some(seat) = connections.seat(now, self.age).filter(|_| !fresh) {
-            return Turn::Seat(seat);
+            return Place::Seat(seat);
         }
         let all = connections.open.borrow().len() + connections.opening.get();
         if connections.opening.get() == 0 || (fresh && all < H2_CONNECTIONS_OUT) {
             connections.opening.set(connections.opening.get() + 1);
-            return Turn::Open(Opening(connections));
+            return Place::Open(Opening(connections));
         }
         connections.opened.notified().await;
-        Turn::Again
+        Place::Again
     }
 
     pub(super) fn sweep(&self, now: Instant) {

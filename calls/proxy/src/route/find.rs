@@ -178,11 +178,9 @@ mod tests {
 
     fn routing() -> Routing {
         let prefix = |text: &str| Path::Prefix(text.into());
-        let upstream = |name: &str, endpoint: Option<&str>| Upstream {
-            name: name.into(),
-            endpoints: endpoint.map(|endpoint| endpoint.parse().unwrap()).into_iter().collect(),
-            transport: Default::default(),
-            settings: Settings::default(),
+        let upstream = |name: &str, endpoint: Option<&str>| {
+            let endpoints: Vec<_> = endpoint.map(|endpoint| endpoint.parse().unwrap()).into_iter().collect();
+            Upstream::new(name, &endpoints)
         };
         let stripped = Rewrite { path: Some(PathRewrite::Prefix("/".into())), ..Rewrite::default() };
         let renamed =

@@ -2,17 +2,17 @@
 //! one takes its place.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
+use mamparo_context::Moment;
 use mamparo_policy::stack::Stack;
 
 use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
 use super::paths::Unfit;
 use super::table::{Found, Table};
-use super::{Match, Route, Settings, Upstream};
+use super::{BalanceKey, Match, Route, Settings, Upstream};
 use crate::transport::Transport;
 
 /// Routes and services that fit each other. Cheap to clone.
@@ -60,6 +60,14 @@ pub enum RoutingError {
         /// The path.
         path: String,
     },
+    /// A service that does not hold by itself.
+    #[error("service {service:?}: {what}")]
+    Service {
+        /// The service.
+        service: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A route that does not hold by itself.
     #[error("route {route:?}: {what}")]
     Route {
@@ -75,23 +83,44 @@ pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
-    endpoints: Box<[SocketAddr]>,
-    turn: AtomicUsize,
+    pub(crate) key: Option<BalanceKey>,
+    pub(crate) balancer: Balancer,
 }
 
 impl Service {
-    /// The endpoint whose turn it is.
-    pub(crate) fn next(&self) -> Option<SocketAddr> {
-        match &*self.endpoints {
-            [] => None,
-            [one] => Some(*one),
-            all => all.get(self.turn.fetch_add(1, Ordering::Relaxed) % all.len()).copied(),
-        }
+    fn new(upstream: Upstream, name: Arc<str>) -> Result<Self, RoutingError> {
+        let Upstream { endpoints, balance, key, transport, settings, .. } = upstream;
+        let balancer = Balancer::new(balance, endpoints, Moment::ZERO);
+        let balancer = balancer.map_err(|wrong| unfit(&name, &wrong))?;
+        Ok(Self { name, settings, transport, key, balancer })
     }
 
-    pub(crate) fn endpoints(&self) -> &[SocketAddr] {
-        &self.endpoints
+    /// The same with other endpoints; what is known of those that stay is kept.
+    fn with_endpoints(&self, endpoints: Vec<Endpoint>, now: Moment) -> Result<Self, InvalidConfig> {
+        Ok(Self {
+            balancer: self.balancer.with(self.balancer.config().clone(), endpoints, now)?,
+            name: Arc::clone(&self.name),
+            settings: self.settings.clone(),
+            transport: self.transport.clone(),
+            key: self.key.clone(),
+        })
     }
+
+    /// The same, going on with what `before` knows of its endpoints.
+    fn after(&self, before: &Self, now: Moment) -> Result<Self, InvalidConfig> {
+        let endpoints = self.balancer.endpoints().cloned().collect();
+        Ok(Self {
+            balancer: before.balancer.with(self.balancer.config().clone(), endpoints, now)?,
+            name: Arc::clone(&self.name),
+            settings: self.settings.clone(),
+            transport: self.transport.clone(),
+            key: self.key.clone(),
+        })
+    }
+}
+
+fn unfit(service: &str, wrong: &InvalidConfig) -> RoutingError {
+    RoutingError::Service { service: service.to_owned(), what: wrong.to_string() }
 }
 
 impl Routing {
@@ -122,20 +151,36 @@ impl Routing {
         Ok(Self { routes: checked.into(), table: Arc::new(table), services, by_name: Arc::new(by_name) })
     }
 
-    /// The same routing with other endpoints for the service `name`; `None` when there is no such service.
-    #[must_use]
-    pub fn with_endpoints(&self, name: &str, endpoints: Vec<SocketAddr>) -> Option<Self> {
-        let number = *self.by_name.get(name)?;
+    /// The same routing with other endpoints for the service `name`; `None` when there is no such service. What is known
+    /// of endpoints that stay is kept.
+    ///
+    /// # Errors
+    /// There are more endpoints than a service may have, or one weighs too much.
+    pub fn with_endpoints(
+        &self,
+        name: &str,
+        endpoints: Vec<Endpoint>,
+        now: Moment,
+    ) -> Result<Option<Self>, RoutingError> {
+        let Some(number) = self.by_name.get(name) else { return Ok(None) };
         let mut other = self.clone();
-        let own = other.services.get_mut(number)?;
-        *own = Arc::new(Service {
-            name: Arc::clone(&own.name),
-            settings: own.settings.clone(),
-            transport: own.transport.clone(),
-            endpoints: endpoints.into(),
-            turn: AtomicUsize::new(0),
-        });
-        Some(other)
+        if let Some(own) = other.services.get_mut(*number) {
+            *own = Arc::new(own.with_endpoints(endpoints, now).map_err(|wrong| unfit(name, &wrong))?);
+        }
+        Ok(Some(other))
+    }
+
+    /// The same routing, going on with what `before` knows of the endpoints that both have.
+    #[must_use]
+    pub(crate) fn after(mut self, before: &Self, now: Moment) -> Self {
+        for service in &mut self.services {
+            let known = before.by_name.get(&service.name).and_then(|number| before.services.get(*number));
+            // It was checked when it was made, so that nothing can be wrong with it here.
+            if let Some(Ok(after)) = known.map(|known| service.after(known, now)) {
+                *service = Arc::new(after);
+            }
+        }
+        self
     }
 
     /// The route that takes a request.
@@ -157,7 +202,7 @@ impl Routing {
     }
 
     pub(crate) fn has_endpoint(&self, service: usize) -> bool {
-        self.services.get(service).is_some_and(|service| !service.endpoints.is_empty())
+        self.services.get(service).is_some_and(|service| service.balancer.endpoints().len() > 0)
     }
 
     pub(crate) fn service_named(&self, name: &str) -> Option<usize> {
@@ -175,17 +220,11 @@ fn check_services(upstreams: Vec<Upstream>) -> Result<Services, RoutingError> {
         if upstream.name.is_empty() || upstream.name.len() > 63 || !upstream.name.bytes().all(letter) {
             return Err(RoutingError::ServiceName(upstream.name));
         }
-        let name: Arc<str> = upstream.name.into();
+        let name: Arc<str> = upstream.name.as_str().into();
         if by_name.insert(Arc::clone(&name), services.len()).is_some() {
             return Err(RoutingError::ServiceTwice(name.to_string()));
         }
-        services.push(Arc::new(Service {
-            name,
-            settings: upstream.settings,
-            transport: upstream.transport,
-            endpoints: upstream.endpoints.into(),
-            turn: AtomicUsize::new(0),
-        }));
+        services.push(Arc::new(Service::new(upstream, name)?));
     }
     Ok((services, by_name))
 }
@@ -203,12 +242,7 @@ mod tests {
     }
 
     fn upstream(name: &str) -> Upstream {
-        Upstream {
-            name: name.into(),
-            endpoints: Vec::new(),
-            transport: Transport::default(),
-            settings: Settings::default(),
-        }
+        Upstream::new(name, &[])
     }
 
     fn error(routes: Vec<Route>, names: &[&str]) -> String {
@@ -285,14 +319,25 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_replaced_and_taken_in_turn() {
+    fn endpoints_are_replaced_and_what_is_known_of_them_goes_on() {
         let routing = Routing::new(Vec::new(), vec![upstream("s"), upstream("t")]).unwrap();
-        let endpoints: Vec<SocketAddr> = ["127.0.0.1:1", "127.0.0.1:2"].map(|a| a.parse().unwrap()).to_vec();
-        let other = routing.with_endpoints("s", endpoints.clone()).unwrap();
-        assert_eq!(routing.services()[0].next(), None);
-        let service = &other.services()[0];
-        let turns = [service.next(), service.next(), service.next()];
-        assert_eq!(turns, [Some(endpoints[0]), Some(endpoints[1]), Some(endpoints[0])]);
-        assert!(routing.with_endpoints("u", endpoints).is_none());
+        let endpoints = ["127.0.0.1:1", "127.0.0.1:2"].map(|a| Endpoint::new(a.parse().unwrap())).to_vec();
+        let now = Moment::ZERO;
+        let other = routing.with_endpoints("s", endpoints.clone(), now).unwrap().unwrap();
+        assert!(!routing.has_endpoint(0));
+        assert!(other.has_endpoint(0) && !other.has_endpoint(1));
+        // A request that is under way is known to the next version, too.
+        let random = mamparo_context::Random::seeded(1);
+        let pick = other.services()[0].balancer.pick(None, &[], now, &random).unwrap();
+        let next = Routing::new(Vec::new(), vec![Upstream { endpoints, ..upstream("s") }]).unwrap();
+        let next = next.after(&other, now);
+        let in_flight = |routing: &Routing| {
+            let described = routing.services()[0].balancer.describe(now);
+            described.endpoints.iter().map(|endpoint| endpoint.in_flight).sum::<u32>()
+        };
+        assert_eq!(in_flight(&next), 1);
+        drop(pick);
+        assert_eq!(in_flight(&next), 0);
+        assert!(routing.with_endpoints("u", Vec::new(), now).unwrap().is_none());
     }
 }

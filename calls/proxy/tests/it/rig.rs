@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use mamparo_balance::{Algorithm, BalanceConfig};
 use mamparo_proxy::{
     Access, Answer, Door, Entry, Limits, Listener, Match, Metrics, Options, Path, PathRewrite, Proxy,
     Rewrite, Route, Routing, Services, Settings, Target, Transport, Upstream,
@@ -77,7 +78,9 @@ impl Rig {
         only.matches[0].methods = vec![http::Method::GET];
         let hidden = route("hidden", "/hidden", Access::Identified);
         let routes = vec![route("all", "/", Access::Public), hidden, fixed, cut, only];
-        let upstream = Upstream { name: "it".into(), endpoints: endpoints.to_vec(), transport, settings };
+        // Every endpoint is asked in its turn, so that tests know which.
+        let balance = BalanceConfig { algorithm: Algorithm::RoundRobin, ..BalanceConfig::default() };
+        let upstream = Upstream { balance, transport, settings, ..Upstream::new("it", endpoints) };
         let mut options = Options::new(Routing::new(routes, vec![upstream]).unwrap());
         options.workers = NonZeroUsize::MIN;
         options.limits = limits;

@@ -7,7 +7,7 @@ use std::thread;
 use http::StatusCode;
 use mamparo_proxy::{
     Access, Limits, Match, Mirror, Path, PathRewrite, Redirect, Rewrite, Route, Routing, Services, Settings,
-    Target, Transport, Upstream,
+    Target, Upstream,
 };
 
 use crate::rig::{Message, OK, PATIENCE, Rig, Service};
@@ -18,13 +18,7 @@ fn route(name: &str, path: Path, target: Target) -> Route {
 }
 
 fn upstream(name: &str, endpoint: Option<SocketAddr>) -> Upstream {
-    let settings = Settings::default();
-    Upstream {
-        name: name.into(),
-        endpoints: endpoint.into_iter().collect(),
-        transport: Transport::default(),
-        settings,
-    }
+    Upstream::new(name, endpoint.as_slice())
 }
 
 fn prefix(path: &str) -> Path {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mamparo_proxy::{Access, Limits, Match, Route, Routing, Settings, Target, Transport, Upstream};
+use mamparo_proxy::{Access, Limits, Match, Route, Routing, Settings, Target, Upstream};
 
 use crate::rig::{Client, OK, PATIENCE, Rig, Service, reserve};
 
@@ -82,8 +82,9 @@ fn a_service_that_comes_back_elsewhere_is_found() {
         let asked = scope.spawn(|| rig.client().get("/").status());
         rig.await_that(r#"mamparo_proxy_service_connect_failures_total{service="it"}"#, |count| count >= 1);
         let proxy = rig.proxy.as_ref().unwrap();
-        assert!(proxy.set_endpoints("it", &[service.address]));
-        assert!(!proxy.set_endpoints("nobody", &[service.address]));
+        let endpoint = [mamparo_balance::Endpoint::new(service.address)];
+        assert_eq!(proxy.set_endpoints("it", &endpoint), Ok(true));
+        assert_eq!(proxy.set_endpoints("nobody", &endpoint), Ok(false));
         assert_eq!(asked.join().unwrap(), 200);
     });
 }
@@ -214,8 +215,7 @@ fn routing(endpoint: std::net::SocketAddr) -> Routing {
     let settings = Settings::default();
     let (matches, access, target) = (vec![Match::default()], Access::Public, Target::service("other"));
     let route = Route { name: "new".into(), matches, access, target, settings: settings.clone() };
-    let transport = Transport::default();
-    let upstream = Upstream { name: "other".into(), endpoints: vec![endpoint], transport, settings };
+    let upstream = Upstream { settings, ..Upstream::new("other", &[endpoint]) };
     Routing::new(vec![route], vec![upstream]).unwrap()
 }
 
