@@ -159,7 +159,7 @@ fn text_that_is_not_yaml_and_text_without_end_are_refused() {
     assert!(first("version: 1\ndata: [1\n").starts_with("2:7: "), "{}", first("version: 1\ndata: [1\n"));
     assert!(first("version: 1\nversion: 1\n").starts_with("2:1: "), "{}", first("version: 1\nversion: 1\n"));
     let long = "#".repeat(limits::FILE_BYTES_MAX + 1);
-    assert!(first(&long).contains("at most 1048576 are read"));
+    assert!(first(&long).contains("at most 8388608 are read"));
     let many: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
     assert_eq!(check(&many, "f").unwrap_err().len(), limits::PROBLEMS_MAX);
     let deep = format!("version: {}1{}", "[".repeat(5_000), "]".repeat(5_000));

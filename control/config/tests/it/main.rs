@@ -3,3 +3,4 @@
 mod bad_files;
 mod good_files;
 mod other_files;
+mod routes;

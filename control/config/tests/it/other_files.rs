@@ -67,7 +67,7 @@ fn each_slip_is_answered_with_its_place() {
         assert_eq!(problems(text), [expected], "{text}");
     }
     let huge = problems(&"#".repeat(limits::FILE_BYTES_MAX + 1));
-    assert_eq!(huge, ["k:1:1: the file has 1048577 bytes, at most 1048576 are read"]);
+    assert_eq!(huge, ["k:1:1: the file has 8388609 bytes, at most 8388608 are read"]);
 }
 
 #[test]
