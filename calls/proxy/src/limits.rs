@@ -130,9 +130,10 @@ pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Longest regular expression of a route, in bytes.
 pub(crate) const REGEX_BYTES: usize = 1024;
-/// Largest automaton that one regular expression may become, in bytes; those of the paths of one host together may take
-/// sixteen times that.
+/// Largest automaton that one regular expression may become, in bytes, while it is built.
 pub(crate) const REGEX_NFA_BYTES: usize = 64 * 1024;
+/// How many times that those of the paths of one host may take together.
+pub(crate) const REGEX_NFA_SHARES: usize = 64;
 /// What the states of an automaton that are kept may take, in bytes, for each thread that uses it.
 pub(crate) const REGEX_CACHE_BYTES: usize = 128 * 1024;
 /// Most regular expressions for paths of one host.

@@ -1,13 +1,19 @@
 //! The checked configuration: what the rest of the program sees. Every name in it refers to something that is
 //! there.
 
+mod gateway;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mamparo_policy::stack::AdmissionConfig;
 use serde::Serialize;
+
+pub use gateway::{
+    PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices, RouteTarget,
+    ValueMatch,
+};
 
 /// A configuration that holds together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -130,39 +136,6 @@ pub struct Gateway {
     pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
-}
-
-/// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Route {
-    /// Which requests it takes.
-    pub matches: RouteMatch,
-    /// The service they go to; it is in [`Config::services`].
-    pub service: String,
-    /// The whole request, answer included; over zero.
-    #[serde(serialize_with = "mamparo_context::duration::serialize")]
-    pub timeout: Duration,
-    /// Until the header of the answer; over zero.
-    #[serde(serialize_with = "mamparo_context::duration::serialize")]
-    pub answer_timeout: Duration,
-    /// Largest body of a request, in bytes; `None` for the one of the gateway.
-    pub body: Option<u64>,
-    /// What a request must pass before it goes to the service.
-    pub policies: Option<AdmissionConfig>,
-}
-
-/// Which requests a route takes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct RouteMatch {
-    /// Lower case, without a port, `*.` before it for all below a domain; `None` for every host.
-    pub host: Option<String>,
-    /// Begins with `/` and has no `/` at its end unless it is `/` itself; takes what lies below it, too,
-    /// unless it is exact.
-    pub path: String,
-    /// Takes nothing below the path.
-    pub exact: bool,
-    /// Empty for every method.
-    pub methods: BTreeSet<&'static str>,
 }
 
 /// What the gateway accepts from a client.

@@ -1,12 +1,17 @@
 //! The shape of the text. Every doc comment here is the manual: the schema and the reference are made of them.
 
+mod gateway;
+mod one_or_many;
+mod wanted;
+
 use std::collections::BTreeMap;
 
-use mamparo_policy::stack::AdmissionConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::units::{Address, Size, Span};
+pub(crate) use gateway::{Answer, Method, Redirect, Route, RouteMatch, Scheme};
+pub(crate) use wanted::Wanted;
 
 /// The configuration of one installation of Mamparo.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -115,8 +120,11 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gateway {
-    /// The routes. The most specific one that matches is taken: one with a host before one without, then the
-    /// longer path.
+    /// The routes, in any order. Of all that take a request the most specific one is taken: by its host (exact, then
+    /// the longest `*.`, then any); then by its path (exact, then `template`, of two the one that is literal where they
+    /// first differ, then the longest prefix, then `regex`, then the prefix `/`); then one that names methods; then
+    /// the one with more headers, then with more parameters; then the one that stands first. Two that ask for the
+    /// same thing, and one that another never leaves anything, are errors.
     #[serde(default)]
     pub(crate) routes: Vec<Route>,
     /// Threads that serve requests, each with its own connections. Default: one for each processor, at most 8.
@@ -133,68 +141,6 @@ pub(crate) struct Gateway {
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,
-}
-
-/// One route. It either says what it requires or `public: true`; a route that says neither does not load.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Route {
-    /// Which requests it takes.
-    #[serde(rename = "match")]
-    pub(crate) matches: RouteMatch,
-    /// The service they go to.
-    pub(crate) service: String,
-    /// `true` when nothing is required of the caller.
-    pub(crate) public: Option<bool>,
-    /// What is required of the caller.
-    pub(crate) require: Option<Require>,
-    /// How long the whole request may take, answer included. A client may ask for less, never for more.
-    /// Default: `30s`.
-    pub(crate) timeout: Option<Span>,
-    /// How long the service may take until the header of its answer. Default: `15s`.
-    pub(crate) answer_timeout: Option<Span>,
-    /// Largest body of a request. Default: the one of `gateway.limits.body`.
-    pub(crate) body: Option<Size>,
-    /// What a request must pass before it goes to the service. Default: nothing.
-    pub(crate) policies: Option<AdmissionConfig>,
-}
-
-/// Which requests a route takes. All that is named must match.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RouteMatch {
-    /// The host, without the port, or `*.example.org` for all below a domain. Default: every host.
-    pub(crate) host: Option<String>,
-    /// This path and everything below it: `/orders` takes `/orders` and `/orders/7`, not `/orders-old`.
-    pub(crate) path: String,
-    /// Only this path, and nothing below it. Default: `false`.
-    #[serde(default)]
-    pub(crate) exact: bool,
-    /// The methods. Default: every method.
-    pub(crate) methods: Option<Vec<Method>>,
-}
-
-/// A request method.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Method {
-    Get,
-    Head,
-    Post,
-    Put,
-    Patch,
-    Delete,
-    Options,
-}
-
-/// What is required of a caller. This version of Mamparo cannot prove who calls yet, so that a route which
-/// requires it is refused instead of being left open.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Require {
-    /// Whether the caller must have proven who it is.
-    #[expect(dead_code, reason = "refused whatever it says, until an identity can be proven")]
-    pub(crate) identity: bool,
 }
 
 /// What the gateway accepts from a client.

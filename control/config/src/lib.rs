@@ -23,7 +23,8 @@ mod units;
 pub use check::check;
 pub use config::{
     Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions, LogTopic,
-    QueueTopic, Role, Route, RouteMatch, Service, Shop, Telemetry, Topic,
+    PathRewrite, QueueTopic, Role, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices,
+    RouteTarget, Service, Shop, Telemetry, Topic, ValueMatch,
 };
 pub use document::{Document, read};
 pub use in_force::{InForce, Kept, Next, Refused};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json};
 
-use crate::schema::{resolve, schema, types, words};
+use crate::schema::{alternatives, resolve, schema, types, words};
 
 /// The reference of `mamparo.yaml` in Markdown: every key with its type and its doc comment.
 pub fn reference() -> String {
@@ -57,6 +57,12 @@ fn section(text: &mut String, root: &Json, schema: &Json, path: &str, level: usi
     }
 }
 
+/// The keys of which a mapping has exactly one.
+fn kinds(schema: &Map<String, Json>) -> impl Iterator<Item = &str> {
+    let kinds = schema.get("oneOf").and_then(Json::as_array).into_iter().flatten();
+    kinds.filter_map(|kind| kind.get("properties")?.as_object()?.keys().next().map(String::as_str))
+}
+
 fn meaning(root: &Json, property: &Json) -> String {
     let own = property.get("description").and_then(Json::as_str).unwrap_or_default();
     let mut text = own.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -69,7 +75,12 @@ fn meaning(root: &Json, property: &Json) -> String {
 }
 
 fn type_of(root: &Json, property: &Json) -> String {
-    let schema: &Map<String, Json> = resolve(root, property);
+    let types: Vec<String> =
+        alternatives(root, property).into_iter().map(|schema| type_of_one(root, schema)).collect();
+    types.join(" or ")
+}
+
+fn type_of_one(root: &Json, schema: &Map<String, Json>) -> String {
     let words = words(schema);
     if !words.is_empty() {
         return words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
@@ -90,7 +101,12 @@ fn type_of(root: &Json, property: &Json) -> String {
             (Some(least), Some(most)) => format!("number, {least} to {most}"),
             _ => "number".into(),
         },
+        Some(&"number") => match (schema.get("minimum"), schema.get("maximum")) {
+            (Some(least), Some(most)) => format!("number, {least} to {most}"),
+            _ => "number".into(),
+        },
         Some(&"boolean") => "`true` or `false`".into(),
+        None => kinds(schema).map(|kind| format!("`{{{kind}: ...}}`")).collect::<Vec<_>>().join(" or "),
         _ => "text".into(),
     }
 }

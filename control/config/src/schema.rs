@@ -26,6 +26,19 @@ pub(crate) fn resolve<'s>(root: &'s Json, schema: &'s Json) -> &'s Map<String, J
     }
 }
 
+/// The schemas of which one must hold, `null` left out; one for a schema without alternatives.
+pub(crate) fn alternatives<'s>(root: &'s Json, schema: &'s Json) -> Vec<&'s Map<String, Json>> {
+    let refers = schema.get("$ref").and_then(Json::as_str).and_then(|at| root.pointer(at.strip_prefix('#')?));
+    let any = refers.unwrap_or(schema).get("anyOf").and_then(Json::as_array);
+    match any {
+        Some(any) => {
+            let some = any.iter().filter(|one| one.get("type") != Some(&Json::from("null")));
+            some.flat_map(|one| alternatives(root, one)).collect()
+        }
+        None => vec![resolve(root, schema)],
+    }
+}
+
 /// The types that a schema names, `null` left out.
 pub(crate) fn types(schema: &Map<String, Json>) -> Vec<&str> {
     match schema.get("type") {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::limits::PROBLEMS_MAX;
 use crate::problem::Problem;
-use crate::schema::{resolve, types, words};
+use crate::schema::{alternatives, types, words};
 use crate::suggest::suggestion;
 use crate::tree::{Key, Node, Place, Value};
 use crate::units::{parse_address, parse_size};
@@ -28,10 +28,18 @@ impl Walk<'_> {
         if matches!(node.value, Value::Scalar(Json::Null)) && switches_off(schema) {
             return;
         }
-        let schema = resolve(self.root, schema);
+        let alternatives = alternatives(self.root, schema);
+        let fits = |schema: &&Map<String, Json>| holds(node, schema);
+        let Some(schema) = alternatives.iter().copied().find(fits) else {
+            let wanted: Vec<String> = alternatives.iter().map(|schema| wanted(schema)).collect();
+            let hint = alternatives.iter().find_map(|schema| hint(node, schema));
+            let message = format!("expected {}, found {}", wanted.join(" or "), node.kind());
+            self.add(node.place, path, message, hint);
+            return;
+        };
         match &node.value {
             Value::Map(entries) if !variants(schema).is_empty() => self.variant(node, entries, schema, path),
-            Value::Map(entries) if types(schema).contains(&"object") => {
+            Value::Map(entries) => {
                 self.keys(node, schema, path);
                 for (key, inner) in entries {
                     if let Some(known) = member(schema, &key.name) {
@@ -39,7 +47,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            Value::List(items) if types(schema).contains(&"array") => {
+            Value::List(items) => {
                 let least = schema.get("minItems").and_then(Json::as_u64).unwrap_or(0);
                 if (items.len() as u64) < least {
                     self.add(node.place, path, format!("needs at least {least} item"), None);
@@ -49,16 +57,7 @@ impl Walk<'_> {
                     self.node(item, of, &format!("{path}[{index}]"));
                 }
             }
-            Value::Scalar(scalar) if types(schema).iter().any(|name| is(scalar, name)) => {
-                self.scalar(node.place, scalar, schema, path);
-            }
-            Value::Scalar(Json::String(text)) if !words(schema).is_empty() => {
-                self.scalar(node.place, &Json::from(text.as_str()), schema, path);
-            }
-            _ => {
-                let (wanted, found) = (wanted(schema), node.kind());
-                self.add(node.place, path, format!("expected {wanted}, found {found}"), hint(node, schema));
-            }
+            Value::Scalar(scalar) => self.scalar(node.place, scalar, schema, path),
         }
     }
 
@@ -151,6 +150,18 @@ impl Walk<'_> {
             let (file, path) = (self.file.to_owned(), path.to_owned());
             let (line, column) = (place.line.max(1), place.column.max(1));
             self.problems.push(Problem { file, line, column, path, message, suggestion });
+        }
+    }
+}
+
+/// Whether a schema is about such a value, whatever it says of its parts.
+fn holds(node: &Node, schema: &Map<String, Json>) -> bool {
+    match &node.value {
+        Value::Map(_) => !variants(schema).is_empty() || types(schema).contains(&"object"),
+        Value::List(_) => types(schema).contains(&"array"),
+        Value::Scalar(scalar) => {
+            let is_word = scalar.is_string() && !words(schema).is_empty();
+            is_word || types(schema).iter().any(|name| is(scalar, name))
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use crate::Problem;
+use crate::limits::FILE_NODES_MAX;
 
 /// Where something stands in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,10 @@ impl Node {
     /// Reads the text of a file.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Problem> {
         let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_nodes: FILE_NODES_MAX,
+                max_events: 2 * FILE_NODES_MAX,
+            },
             duplicate_keys: DuplicateKeyPolicy::Error,
             strict_booleans: true,
             with_snippet: false,

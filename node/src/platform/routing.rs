@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use http::Method;
-use mamparo_config::{Config, Route, RouteMatch};
-use mamparo_proxy::{Access, Host, Match, Path, Routing, Settings, Target, Upstream};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mamparo_config::{Config, RouteAnswer, RouteMatch, RoutePath, RouteServices, RouteTarget, ValueMatch};
+use mamparo_proxy::{
+    Access, Answer, HeaderMatch, Host, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect, Rewrite,
+    Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
+};
 
 use super::stacks::Stacks;
 use crate::failure::Failure;
@@ -29,32 +33,16 @@ pub(crate) fn routing(
     Routing::new(routes, upstreams.collect()).map_err(unusable)
 }
 
-fn route(route: &Route, stacks: &mut Stacks<'_>) -> Result<mamparo_proxy::Route, Failure> {
-    let matches = &route.matches;
-    let hosts = matches.host.as_deref().map(host).transpose()?;
-    let path = matches.path.clone();
-    Ok(mamparo_proxy::Route {
-        name: name(matches),
-        matches: vec![Match {
-            hosts: hosts.into_iter().collect(),
-            path: if matches.exact { Path::Exact(path) } else { Path::Prefix(path) },
-            methods: matches
-                .methods
-                .iter()
-                .filter_map(|method| Method::from_bytes(method.as_bytes()).ok())
-                .collect(),
-            ..Match::default()
-        }],
+fn route(route: &mamparo_config::Route, stacks: &mut Stacks<'_>) -> Result<Route, Failure> {
+    let policies = route.policies.as_ref().map(|own| stacks.of(&route.name, own)).transpose()?.flatten();
+    Ok(Route {
+        name: route.name.clone(),
+        matches: route.matches.iter().map(matches).collect::<Result<_, _>>()?,
         // The configuration loads only public routes until an identity can be proven.
         access: Access::Public,
-        target: Target::service(route.service.clone()),
+        target: target(&route.target)?,
         settings: Settings {
-            policies: route
-                .policies
-                .as_ref()
-                .map(|own| stacks.of(&name(matches), own))
-                .transpose()?
-                .flatten(),
+            policies,
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
@@ -63,18 +51,148 @@ fn route(route: &Route, stacks: &mut Stacks<'_>) -> Result<mamparo_proxy::Route,
     })
 }
 
-/// What a route is called in logs and metrics: what it matches.
-pub(crate) fn name(matches: &RouteMatch) -> String {
-    let methods: Vec<&str> = matches.methods.iter().copied().collect();
-    let methods = if methods.is_empty() { String::new() } else { format!("{} ", methods.join(",")) };
-    let exact = if matches.exact { " exactly" } else { "" };
-    format!("{methods}{}{}{exact}", matches.host.as_deref().unwrap_or(""), matches.path)
+fn matches(one: &RouteMatch) -> Result<Match, Failure> {
+    let header = |(name, value): (&String, &ValueMatch)| {
+        let name = name.parse::<HeaderName>().map_err(unusable)?;
+        Ok(HeaderMatch { name, value: wanted(value) })
+    };
+    let query =
+        |(name, value): (&String, &ValueMatch)| QueryMatch { name: name.clone(), value: wanted(value) };
+    Ok(Match {
+        hosts: one
+            .hosts
+            .iter()
+            .map(|host| host.parse::<Host>().map_err(unusable))
+            .collect::<Result<_, _>>()?,
+        path: match &one.path {
+            RoutePath::Exact(path) => Path::Exact(path.clone()),
+            RoutePath::Template(path) => Path::Template(path.clone()),
+            RoutePath::Prefix(path) => Path::Prefix(path.clone()),
+            RoutePath::Regex(pattern) => Path::Regex(pattern.clone()),
+        },
+        methods: one
+            .methods
+            .iter()
+            .map(|method| Method::from_bytes(method.as_bytes()).map_err(unusable))
+            .collect::<Result<_, _>>()?,
+        headers: one.headers.iter().map(header).collect::<Result<_, Failure>>()?,
+        query: one.query.iter().map(query).collect(),
+    })
 }
 
-fn host(text: &str) -> Result<Host, Failure> {
-    text.parse::<Host>().map_err(unusable)
+fn wanted(value: &ValueMatch) -> Wanted {
+    match value {
+        ValueMatch::Present => Wanted::Present,
+        ValueMatch::Exact(text) => Wanted::Exact(text.clone()),
+        ValueMatch::Regex(pattern) => Wanted::Regex(pattern.clone()),
+    }
+}
+
+fn target(target: &RouteTarget) -> Result<Target, Failure> {
+    Ok(match target {
+        RouteTarget::Services(to) => Target::Services(services(to)),
+        RouteTarget::Answer(own) => Target::Answer(answer(own)?),
+        RouteTarget::Redirect(to) => Target::Redirect(Redirect {
+            scheme: to.scheme.map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+            host: to.host.clone(),
+            port: to.port,
+            path: to.path.as_ref().map(new_path),
+            status: StatusCode::from_u16(to.status).map_err(unusable)?,
+        }),
+    })
+}
+
+fn services(to: &RouteServices) -> Services {
+    let weighted = to.choice.iter().map(|(name, weight)| Weighted { name: name.clone(), weight: *weight });
+    let mirror = to.mirror.as_ref().map(|(name, percent)| Mirror { name: name.clone(), percent: *percent });
+    Services {
+        choice: weighted.collect(),
+        failover: to.failover.clone(),
+        mirror,
+        rewrite: Rewrite { host: to.host.clone(), path: to.path.as_ref().map(new_path) },
+    }
+}
+
+fn new_path(path: &mamparo_config::PathRewrite) -> PathRewrite {
+    match path {
+        mamparo_config::PathRewrite::Prefix(prefix) => PathRewrite::Prefix(prefix.clone()),
+        mamparo_config::PathRewrite::Full(path) => PathRewrite::Full(path.clone()),
+    }
+}
+
+fn answer(own: &RouteAnswer) -> Result<Answer, Failure> {
+    let header = |(name, value): (&String, &String)| {
+        Ok((name.parse::<HeaderName>().map_err(unusable)?, HeaderValue::from_str(value).map_err(unusable)?))
+    };
+    Ok(Answer {
+        status: StatusCode::from_u16(own.status).map_err(unusable)?,
+        headers: own.headers.iter().map(header).collect::<Result<HeaderMap, Failure>>()?,
+        body: Bytes::from(own.body.clone()),
+    })
 }
 
 pub(crate) fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::config_unusable(error, "correct `gateway.routes`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mamparo_config::{check, limits};
+
+    fn loads(routes: &str) -> Result<Routing, String> {
+        let text = format!(
+            "version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}, b: {{address: '127.0.0.1:2'}}}}\ngateway:\n  routes:\n{routes}"
+        );
+        let config = check(&text, "f").map_err(|problems| format!("{problems:?}"))?;
+        let known = super::super::stacks::Known::new();
+        routing(&config, &Addresses::new(), &mut Stacks::after(&known))
+            .map_err(|failure| format!("{failure:?}"))
+    }
+
+    #[test]
+    fn what_the_configuration_accepts_the_proxy_takes() {
+        let routes = "
+    - {match: {}, service: a, public: true}
+    - {match: {regex: '/v[0-9]+/.*', host: ['x.org', '*.x.org']}, service: a, public: true}
+    - {match: {template: '/o/{id}'}, service: a, public: true, rewrite: {path: '/p/{id}', host: 'i:80'}}
+    - {match: {path: /s}, service: a, public: true, rewrite: {strip_prefix: true}, failover: b, mirror: {service: b}}
+    - {match: {path: /w, headers: {x-a: {regex: a+}}, query: {q: ''}}, services: [{service: a}, {service: b}], public: true}
+    - {match: {path: /r}, redirect: {scheme: https, replace_prefix: /, status: 301}, public: true}
+    - {match: {path: /n, exact: true}, answer: {status: 404, headers: {x-a: b}}, public: true}
+";
+        assert_eq!(loads(routes).map(drop), Ok(()));
+    }
+
+    /// The bounds of the configuration are no wider than those of the proxy: what is too much is told with its place.
+    #[test]
+    fn what_is_as_large_as_it_may_be_is_taken_by_the_proxy_too() {
+        let template: String = (0..limits::TEMPLATE_SEGMENTS_MAX).map(|n| format!("/{{v{n}}}")).collect();
+        assert_eq!(
+            loads(&format!("    - {{match: {{template: '{template}'}}, service: a, public: true}}\n"))
+                .map(drop),
+            Ok(())
+        );
+        let long = format!("/{}", "x".repeat(limits::REGEX_BYTES_MAX - 1));
+        assert_eq!(
+            loads(&format!("    - {{match: {{regex: '{long}'}}, service: a, public: true}}\n")).map(drop),
+            Ok(())
+        );
+        let many = |size: usize| -> String {
+            let one =
+                |n| format!("    - {{match: {{regex: '/{n}/[a-z]{{{size}}}'}}, service: a, public: true}}\n");
+            (0..limits::REGEXES_PER_HOST_MAX).map(one).collect()
+        };
+        // The largest that the configuration takes of so many.
+        let sizes: Vec<usize> = (1..400).collect();
+        let size = sizes.partition_point(|size| loads_as_config(&many(*size)));
+        assert!(size > 10, "{size}");
+        assert_eq!(loads(&many(size)).map(drop), Ok(()), "{size}");
+    }
+
+    fn loads_as_config(routes: &str) -> bool {
+        let text =
+            format!("version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}}}\ngateway:\n  routes:\n{routes}");
+        check(&text, "f").is_ok()
+    }
 }

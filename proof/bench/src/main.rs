@@ -10,6 +10,7 @@ mod node;
 mod policy;
 mod process;
 mod report;
+mod routes;
 mod run;
 mod saga;
 mod shop;
@@ -71,6 +72,8 @@ enum Bench {
     Node,
     /// What a policy costs a call that it lets through, beside other libraries.
     Policy,
+    /// What finding the route of a request costs among ten thousand.
+    Routes,
     /// Sagas of three durable steps.
     Saga,
     /// Orders through the whole shop, as its clients see it.
@@ -80,7 +83,7 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
-        !matches!(self, Self::Cache | Self::Disk | Self::Lanes | Self::Node | Self::Policy)
+        !matches!(self, Self::Cache | Self::Disk | Self::Lanes | Self::Node | Self::Policy | Self::Routes)
     }
 
     fn seconds(self) -> f64 {
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
         Bench::Policy => Ok(policy::bench(&plan)),
+        Bench::Routes => Ok(routes::bench(&plan)),
         Bench::Saga => Ok(saga::bench(&plan)),
         Bench::Shop => shop::bench(&plan),
     };

@@ -6,7 +6,8 @@
 mod measure;
 mod rows;
 
-use measure::{allocations, rounds};
+pub(crate) use measure::allocations;
+use measure::rounds;
 use rows::Row;
 
 use crate::report::{Figure, Report, Target};
@@ -44,7 +45,7 @@ pub(crate) fn bench(plan: &Plan) -> Report {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
-    let counts = allocations();
+    let counts = allocations("policy");
     for row in rows::all() {
         measure_row(&mut report, plan, &row, &counts);
     }

@@ -10,7 +10,7 @@ use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind, PatternSet};
 
-use crate::limits::{REGEX_BYTES, REGEX_CACHE_BYTES, REGEX_NFA_BYTES};
+use crate::limits::{REGEX_BYTES, REGEX_CACHE_BYTES, REGEX_NFA_BYTES, REGEX_NFA_SHARES};
 
 /// Several expressions, tried together in one pass over the text.
 pub(super) struct Patterns {
@@ -33,7 +33,7 @@ impl Patterns {
     /// # Errors
     /// One of them is not a regular expression, or they are too large; see [`check`] for each alone.
     pub(super) fn new(patterns: &[&str]) -> Result<Self, Unusable> {
-        let bytes = REGEX_NFA_BYTES.saturating_mul(patterns.len().clamp(1, 16));
+        let bytes = REGEX_NFA_BYTES.saturating_mul(patterns.len().clamp(1, REGEX_NFA_SHARES));
         let whole: Vec<String> = patterns.iter().map(|pattern| format!(r"(?:{pattern})\z")).collect();
         let dfa = DFA::builder()
             .configure(

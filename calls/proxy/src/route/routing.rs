@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use http::Request;
 use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
 use mamparo_policy::stack::Stack;
@@ -12,7 +13,9 @@ use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
 use super::paths::Unfit;
 use super::table::{Found, Table};
-use super::{BalanceKey, Match, Route, Settings, Upstream};
+use super::{BalanceKey, Match, Route, Settings, Upstream, find};
+use crate::options::Door;
+use crate::respond::Taken;
 use crate::transport::Transport;
 
 /// Routes and services that fit each other. Cheap to clone.
@@ -186,6 +189,15 @@ impl Routing {
     /// The route that takes a request.
     pub(crate) fn find(&self, asked: &Asked<'_>) -> Found {
         self.table.find(asked)
+    }
+
+    /// The name of the route that takes such a request at the edge; `draw` is 64 random bits, for where chance decides. A
+    /// request whose path is in its normal form allocates nothing here as a rule.
+    pub fn taker<B>(&self, request: &Request<B>, draw: u64) -> Option<&str> {
+        match find(self, Door::Edge, request, || draw).ok()?.taken {
+            Taken::Route(number, _) => self.routes.get(number).map(|route| &*route.name),
+            Taken::Nothing | Taken::ByName(_) => None,
+        }
     }
 
     /// The policies of its routes, to look at.

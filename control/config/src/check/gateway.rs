@@ -1,37 +1,71 @@
-//! The routes: closed unless they say otherwise, each to a service that is there, none hidden by another.
+//! The routes: closed unless they say otherwise, each to where something is, none hidden by another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod matches;
+mod overlap;
+mod path;
+mod pattern;
+mod target;
+
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
 
 use super::Checker;
-use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, Service};
+use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
 use crate::file;
-use crate::limits::ENTRIES_MAX;
+use crate::limits::{ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
 use crate::tree::Step;
+use overlap::Overlaps;
+use pattern::Patterns;
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
 
+/// Where a match stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Spot {
+    route: usize,
+    /// Its place in the list, where it is one.
+    number: Option<usize>,
+}
+
+/// What the checks of all routes share.
+#[derive(Default)]
+struct Routes {
+    patterns: Patterns,
+    names: HashSet<String>,
+}
+
 impl Checker<'_> {
     pub(super) fn gateway(&mut self, raw: file::Gateway, services: &BTreeMap<String, Service>) -> Gateway {
-        if raw.routes.len() > ENTRIES_MAX {
-            let message = format!("{} routes, at most {ENTRIES_MAX} are read", raw.routes.len());
+        if raw.routes.len() > ROUTES_MAX {
+            let message = format!("{} routes, at most {ROUTES_MAX} are read", raw.routes.len());
             self.at(&ROUTES, message, None);
         }
+        let mut shared = Routes::default();
+        let mut overlaps = Overlaps::default();
         let mut routes: Vec<Route> = Vec::new();
-        // Only routes of the same host and path can take the same requests.
-        let mut by_path: HashMap<(Option<String>, String), Vec<usize>> = HashMap::new();
-        for (index, route) in raw.routes.into_iter().enumerate() {
-            let route = self.route(index, route, services);
-            let near = by_path.entry((route.matches.host.clone(), route.matches.path.clone())).or_default();
-            let first = near.iter().find(|near| overlap(&routes[**near].matches, &route.matches)).copied();
-            near.push(index);
-            if let Some(first) = first {
-                let message = format!("gateway.routes[{first}] takes the same requests");
-                self.route_at(index, &["match", "path"], message, None);
+        for (index, route) in raw.routes.into_iter().take(ROUTES_MAX).enumerate() {
+            let is_list = route.matches.is_list;
+            let route = self.route(index, route, services, &mut shared);
+            for (number, one) in route.matches.iter().enumerate() {
+                let spot = Spot { route: index, number: is_list.then_some(number) };
+                if let Some(first) = overlaps.add(spot, one) {
+                    self.match_at(
+                        spot,
+                        key_of(one),
+                        format!("{} takes the same requests", first.route()),
+                        None,
+                    );
+                }
             }
             routes.push(route);
+        }
+        for (spot, first) in overlaps.never_reached() {
+            let message = format!("{} takes all of its requests before it", first.route());
+            let help =
+                "a prefix goes before an expression: say `template`, or give the prefix an expression too";
+            self.match_at(spot, "regex", message, Some(help.to_owned()));
         }
         let limits = raw.limits;
         let seconds = |span: Option<crate::units::Span>, default| {
@@ -54,30 +88,30 @@ impl Checker<'_> {
         }
     }
 
-    fn route(&mut self, index: usize, raw: file::Route, services: &BTreeMap<String, Service>) -> Route {
+    fn route(
+        &mut self,
+        index: usize,
+        mut raw: file::Route,
+        services: &BTreeMap<String, Service>,
+        shared: &mut Routes,
+    ) -> Route {
         self.admission(index, &raw);
-        let steps = [ROUTES[0], ROUTES[1], Step::Index(index), Step::Key("service")];
-        self.refers(&steps, "service", &raw.service, services);
+        let is_list = raw.matches.is_list;
+        let matches = std::mem::take(&mut raw.matches.all).into_iter().enumerate();
+        let matches: Vec<RouteMatch> = matches
+            .map(|(number, one)| {
+                let spot = Spot { route: index, number: is_list.then_some(number) };
+                self.matches(spot, one, &mut shared.patterns)
+            })
+            .collect();
+        let target = self.target(index, &mut raw, &matches, services);
         let timeout = raw.timeout.map_or(Duration::from_secs(30), |span| span.0);
         let answer_timeout = raw.answer_timeout.map_or(Duration::from_secs(15), |span| span.0).min(timeout);
-        for (key, time) in [("timeout", timeout), ("answer_timeout", answer_timeout)] {
-            if time.is_zero()
-                && self.tree.at(&[ROUTES[0], ROUTES[1], Step::Index(index), Step::Key(key)]).is_some()
-            {
+        for (key, time) in [("timeout", raw.timeout), ("answer_timeout", raw.answer_timeout)] {
+            if time.is_some_and(|time| time.0.is_zero()) {
                 self.route_at(index, &[key], "no service answers within no time".into(), None);
             }
         }
-        let methods = raw.matches.methods.into_iter().flatten().map(method).collect();
-        let host = raw.matches.host.map(|host| host.to_ascii_lowercase());
-        let named = |host: &str| {
-            let name = host.strip_prefix("*.").unwrap_or(host);
-            !name.is_empty() && !name.contains([':', '/', ' ', '*'])
-        };
-        if let Some(host) = host.as_deref().filter(|host| !named(host)) {
-            let help = "a host alone, without scheme and port: shop.example or *.shop.example".to_owned();
-            self.route_at(index, &["match", "host"], format!("`{host}` is not a host"), Some(help));
-        }
-        let path = self.path(index, &raw.matches.path);
         if let Some(policies) = &raw.policies
             && let Err(InvalidStack::Policy(wrong)) = ClientConfig::from(policies.clone()).check()
         {
@@ -85,14 +119,9 @@ impl Checker<'_> {
             let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
         }
-        Route {
-            matches: RouteMatch { host, path, exact: raw.matches.exact, methods },
-            service: raw.service,
-            timeout,
-            answer_timeout,
-            body: raw.body.map(|size| size.0),
-            policies: raw.policies,
-        }
+        let name = self.route_name(index, raw.name, &matches, &mut shared.names);
+        let body = raw.body.map(|size| size.0);
+        Route { name, matches, target, timeout, answer_timeout, body, policies: raw.policies }
     }
 
     /// Default deny: a route is open only when it says so.
@@ -119,19 +148,34 @@ impl Checker<'_> {
         }
     }
 
-    fn path(&mut self, index: usize, raw: &str) -> String {
-        if !raw.starts_with('/') {
-            let help = format!("did you mean `/{raw}`?");
-            self.route_at(index, &["match", "path"], "a path begins with /".into(), Some(help));
-        } else if let Some(bad) = raw.chars().find(|c| matches!(c, '?' | '#' | '*' | '{' | ' ' | '\\')) {
-            let help = "a route takes its path and everything below it".to_owned();
-            self.route_at(index, &["match", "path"], format!("a path has no `{bad}`"), Some(help));
-        } else if raw.contains("//") || raw.split('/').any(|segment| matches!(segment, "." | "..")) {
-            let message = "a path has no empty segments, and none that are . or ..".to_owned();
-            self.route_at(index, &["match", "path"], message, None);
+    /// The name that was given, or what the route matches; with a number behind it where that is another one's name.
+    fn route_name(
+        &mut self,
+        index: usize,
+        given: Option<String>,
+        matches: &[RouteMatch],
+        names: &mut HashSet<String>,
+    ) -> String {
+        if let Some(name) = given {
+            let holds = (1..=ROUTE_NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
+            if !holds {
+                let help = format!("at most {ROUTE_NAME_BYTES_MAX} bytes in one line");
+                self.route_at(index, &["name"], "this is not a name".into(), Some(help));
+            } else if name == "none" || name.starts_with("mesh/") {
+                let message = format!("`{name}` is a name of Mamparo's own");
+                self.route_at(index, &["name"], message, Some("choose another name".into()));
+            } else if !names.insert(name.clone()) {
+                self.route_at(index, &["name"], format!("another route is called `{name}` already"), None);
+            }
+            return name;
         }
-        let trimmed = raw.trim_end_matches('/');
-        if trimmed.is_empty() { "/".into() } else { trimmed.to_owned() }
+        let described = matches.first().map(describe).unwrap_or_default();
+        if names.insert(described.clone()) {
+            return described;
+        }
+        // Those that are described alike differ by what is not told here, or are an error.
+        let mut numbered = (index..).map(|number| format!("{described} #{number}"));
+        numbered.find(|name| names.insert(name.clone())).unwrap_or_default()
     }
 
     fn route_at(&mut self, index: usize, keys: &[&str], message: String, suggestion: Option<String>) {
@@ -139,25 +183,54 @@ impl Checker<'_> {
         steps.extend(keys.iter().copied().map(Step::Key));
         self.at(&steps, message, suggestion);
     }
-}
 
-fn overlap(a: &RouteMatch, b: &RouteMatch) -> bool {
-    let every: BTreeSet<&str> = BTreeSet::new();
-    let same_methods =
-        a.methods == every || b.methods == every || a.methods.intersection(&b.methods).next().is_some();
-    // A route for some methods beside one for the rest is a way to say "other methods go elsewhere".
-    let one_is_narrower = a.methods.is_empty() != b.methods.is_empty();
-    a.host == b.host && a.path == b.path && a.exact == b.exact && same_methods && !one_is_narrower
-}
-
-fn method(method: file::Method) -> &'static str {
-    match method {
-        file::Method::Get => "GET",
-        file::Method::Head => "HEAD",
-        file::Method::Post => "POST",
-        file::Method::Put => "PUT",
-        file::Method::Patch => "PATCH",
-        file::Method::Delete => "DELETE",
-        file::Method::Options => "OPTIONS",
+    /// A problem of a match: at one of its values, or where the match begins if it has no such value.
+    fn match_at(&mut self, spot: Spot, key: &str, message: String, suggestion: Option<String>) {
+        let mut steps = vec![ROUTES[0], ROUTES[1], Step::Index(spot.route), Step::Key("match")];
+        steps.extend(spot.number.map(Step::Index));
+        steps.push(Step::Key(key));
+        if self.tree.at(&steps).is_none() {
+            steps.pop();
+        }
+        self.at(&steps, message, suggestion);
     }
+}
+
+impl Spot {
+    /// The route, as a person finds it.
+    fn route(self) -> String {
+        format!("gateway.routes[{}]", self.route)
+    }
+}
+
+/// The key under which the path of a match stands.
+const fn key_of(one: &RouteMatch) -> &'static str {
+    match one.path {
+        RoutePath::Exact(_) | RoutePath::Prefix(_) => "path",
+        RoutePath::Template(_) => "template",
+        RoutePath::Regex(_) => "regex",
+    }
+}
+
+/// What a match takes, in a few words.
+fn describe(one: &RouteMatch) -> String {
+    let methods: Vec<&str> = one.methods.iter().copied().collect();
+    let mut text = if methods.is_empty() { String::new() } else { format!("{} ", methods.join(",")) };
+    text.push_str(&one.hosts.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+    match &one.path {
+        RoutePath::Exact(path) => text.extend([path, " exactly"]),
+        RoutePath::Template(path) | RoutePath::Prefix(path) => text.push_str(path),
+        RoutePath::Regex(pattern) => text.extend(["~", pattern]),
+    }
+    for (name, value) in one.headers.iter().chain(&one.query) {
+        text.extend([" ", name]);
+        match value {
+            ValueMatch::Present => {}
+            ValueMatch::Exact(value) => text.extend(["=", value]),
+            ValueMatch::Regex(pattern) => text.extend(["~", pattern]),
+        }
+    }
+    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= ROUTE_NAME_BYTES_MAX - 8);
+    text.truncate(end.unwrap_or(text.len()));
+    text.replace(char::is_control, "?")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mamparo_config::{Role, Topic, check, reference, schema};
+use mamparo_config::{Role, RoutePath, Topic, check, reference, schema};
 
 const SHOP: &str = include_str!("../../../../mamparo.yaml");
 
@@ -47,7 +47,8 @@ applications:
     let config = check(text, "m.yaml").unwrap();
     let route = &config.gateway.routes[0];
     assert_eq!((route.timeout, route.body), (Duration::from_millis(250), Some(65_536)));
-    assert_eq!((route.matches.host.as_deref(), route.matches.path.as_str()), (Some("shop.example"), "/a"));
+    let one = &route.matches[0];
+    assert!(one.hosts.iter().eq(["shop.example"]) && one.path == RoutePath::Prefix("/a".into()), "{one:?}");
     let Topic::Queue(work) = &config.topics["work"] else { panic!("{:?}", config.topics) };
     assert_eq!((work.visibility, work.max_attempts), (Duration::from_secs(120), 3));
     let Topic::Log(facts) = &config.topics["facts"] else { panic!("{:?}", config.topics) };

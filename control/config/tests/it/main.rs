@@ -4,3 +4,4 @@ mod bad_files;
 mod good_files;
 mod next_versions;
 mod other_files;
+mod routes;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use mamparo_config::{InForce, Kept, Next};
+use mamparo_config::{InForce, Kept, Next, RoutePath, RouteTarget};
 
 const FIRST: &str = "version: 1
 services:
@@ -21,7 +21,15 @@ fn first() -> InForce {
 
 fn routes(in_force: &InForce) -> Vec<(String, String)> {
     let routes = &in_force.config().gateway.routes;
-    routes.iter().map(|route| (route.matches.path.clone(), route.service.clone())).collect()
+    let path = |path: &RoutePath| match path {
+        RoutePath::Prefix(path) | RoutePath::Exact(path) => path.clone(),
+        other => panic!("{other:?}"),
+    };
+    let service = |target: &RouteTarget| match target {
+        RouteTarget::Services(services) => services.choice[0].0.clone(),
+        other => panic!("{other:?}"),
+    };
+    routes.iter().map(|route| (path(&route.matches[0].path), service(&route.target))).collect()
 }
 
 /// `path -> what is kept`, in the order of the text.

@@ -74,10 +74,10 @@ fn time(subject: &Subject, threads: usize, slice: Duration) -> f64 {
     times.iter().sum::<f64>() / times.len() as f64
 }
 
-/// Allocations of one call of each subject, as the program beside this one counts them: row, peer, count.
-pub(super) fn allocations() -> Vec<(String, String, f64)> {
+/// What the program beside this one counts for a bench, allocations of one call as a rule: row, peer, count.
+pub(crate) fn allocations(bench: &str) -> Vec<(String, String, f64)> {
     let program = std::env::current_exe().unwrap().with_file_name("mamparo-bench-allocations");
-    let output = std::process::Command::new(&program).output().unwrap();
+    let output = std::process::Command::new(&program).arg(bench).output().unwrap();
     assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
