@@ -17,7 +17,8 @@ use std::time::Duration;
 use mamparo_context::Moment;
 use mamparo_context::duration::nanos;
 
-/// A tick is 2^20 nanoseconds, about a millisecond: 32 bits of them are 52 days.
+/// A tick is 2^20 nanoseconds, about a millisecond. 32 bits of them are 52 days: an average that nobody has changed for
+/// half of that looks new.
 const TICK_BITS: u32 = 20;
 
 /// Below this, in nanoseconds, nothing is known: no latency was ever seen, or it has faded.

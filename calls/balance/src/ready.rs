@@ -17,8 +17,9 @@ use crate::rotation::Rotation;
 use crate::select::{Reach, Seat, Selection, Shares, select, warmth};
 use crate::state::Member;
 
-/// Of two endpoints that were drawn the second is taken only if its load is below this share of that of the first: what
-/// differs less is the noise of measuring, and equals must stay equal to each other.
+/// Of two endpoints that were drawn the second is taken only if its load is below this share of that of the first. A light
+/// endpoint is asked less often, so that its average has faded a little more and is a little lower, always: without this,
+/// of equally fast endpoints the light ones would win every comparison, and get nearly twice what their weight says.
 const CLEARLY_LESS: f32 = 15.0 / 16.0;
 
 /// The load of an endpoint of which no latency is known yet but that has a request under way: nobody is sent after the
@@ -34,8 +35,9 @@ pub(crate) struct Ready {
     pub(crate) until: Moment,
     slots: Box<[Slot]>,
     chooser: Chooser,
-    /// For each member whether it is among the slots, and whether it is available.
     may: Box<[May]>,
+    /// While some keys leave the own zone: the hash below which a key stays.
+    stay: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +48,14 @@ struct Slot {
     scale: f32,
 }
 
+/// What may be done with a member.
 #[derive(Clone, Copy, Debug)]
 struct May {
+    /// It is among the slots.
     be_picked: bool,
+    /// It is available, if only in another zone.
     be_tried: bool,
+    is_near: bool,
 }
 
 #[derive(Debug)]
@@ -81,12 +87,13 @@ impl Ready {
         let seats: Vec<Seat> = members.iter().map(|member| seat(config, member, now)).collect();
         let zone_percent = config.zone.as_ref().map(|_| config.zone_percent);
         let shares = Shares { panic_percent: config.panic_percent, zone_percent };
-        let Selection { reach, weights } = select(&seats, shares);
+        let Selection { reach, stay, weights } = select(&seats, shares);
         let (indexes, picked): (Vec<usize>, Vec<f64>) =
             weights.iter().copied().enumerate().filter(|(_, weight)| *weight > 0.0).unzip();
         let may = |(seat, weight): (&Seat, &f64)| {
             let be_picked = *weight > 0.0;
-            May { be_picked, be_tried: be_picked || (seat.is_available && seat.weight > 0) }
+            let be_tried = be_picked || (seat.is_available && seat.weight > 0);
+            May { be_picked, be_tried, is_near: seat.is_near }
         };
         Self {
             reach,
@@ -95,6 +102,7 @@ impl Ready {
             slots: slots(&indexes, &picked),
             chooser: chooser(config.algorithm, &picked, table),
             may: seats.iter().zip(&weights).map(may).collect(),
+            stay: (reach == Reach::Spill).then_some(share_of_all(stay)),
         }
     }
 
@@ -171,8 +179,12 @@ impl Ready {
 
     /// Where a key goes, or where it goes when that has been tried.
     fn belongs(&self, table: &Table, key: u64, again: u64) -> Option<usize> {
+        let stays = self.stay.map(|bound| hash(key, u64::MAX - 1) <= bound);
         let key = if again == 0 { key } else { hash(key, again.wrapping_neg()) };
-        let may = |index: usize| self.may.get(index).is_some_and(|may| may.be_picked);
+        let may = |index: usize| {
+            let is_right = |may: &May| may.be_picked && stays.is_none_or(|stays| stays == may.is_near);
+            self.may.get(index).is_some_and(is_right)
+        };
         let any = || {
             let slot = usize::try_from(hash(key, u64::MAX) % self.slots.len().max(1) as u64).unwrap_or(0);
             self.slots.get(slot).map(|slot| slot.index)
@@ -223,6 +235,17 @@ fn slots(indexes: &[usize], weights: &[f64]) -> Box<[Slot]> {
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     let slot = |(index, weight): (&usize, &f64)| Slot { index: *index, scale: (mean / weight) as f32 };
     indexes.iter().zip(weights).map(slot).collect()
+}
+
+/// The number below which such a share of all numbers lies.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a share, of which few digits matter"
+)]
+fn share_of_all(share: f64) -> u64 {
+    (share * u64::MAX as f64) as u64
 }
 
 fn chooser(algorithm: Algorithm, weights: &[f64], table: Option<&Arc<Table>>) -> Chooser {

@@ -45,6 +45,8 @@ pub(crate) struct Shares {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Selection {
     pub(crate) reach: Reach,
+    /// The share of the requests that stays in the own zone; 1 without a zone.
+    pub(crate) stay: f64,
     pub(crate) weights: Vec<f64>,
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn select(seats: &[Seat], shares: Shares) -> Selection {
     let available = count(seats, |seat| seat.is_available);
     if available * 100.0 < shares.panic_percent * total {
         let weights = seats.iter().map(|seat| f64::from(seat.weight)).collect();
-        return Selection { reach: Reach::Panic, weights };
+        return Selection { reach: Reach::Panic, stay: 1.0, weights };
     }
     let Some(zone_percent) = shares.zone_percent else { return every(seats) };
     let near = count(seats, |seat| seat.is_near);
@@ -69,12 +71,12 @@ pub(crate) fn select(seats: &[Seat], shares: Shares) -> Selection {
     let is_far_available = near_available < available;
     if stay >= 1.0 || !is_far_available {
         let weights = seats.iter().map(|seat| if seat.is_near { own(seat) } else { 0.0 }).collect();
-        return Selection { reach: Reach::Zone, weights };
+        return Selection { reach: Reach::Zone, stay: 1.0, weights };
     }
     let sum = |is_near| -> f64 { seats.iter().filter(|seat| seat.is_near == is_near).map(own).sum() };
     let far_factor = (1.0 - stay) / stay * sum(true) / sum(false);
     let weigh = |seat| if is_near(seat) { own(seat) } else { own(seat) * far_factor };
-    Selection { reach: Reach::Spill, weights: seats.iter().map(weigh).collect() }
+    Selection { reach: Reach::Spill, stay, weights: seats.iter().map(weigh).collect() }
 }
 
 /// The share of its weight that an endpoint has at `now` which began its slow start at `began`, in a straight line like
@@ -89,7 +91,7 @@ pub(crate) fn warmth(began: Moment, window: Duration, now: Moment) -> f64 {
 }
 
 fn every(seats: &[Seat]) -> Selection {
-    Selection { reach: Reach::Available, weights: seats.iter().map(own).collect() }
+    Selection { reach: Reach::Available, stay: 1.0, weights: seats.iter().map(own).collect() }
 }
 
 fn is_near(seat: &Seat) -> bool {
@@ -120,7 +122,8 @@ mod tests {
     fn choose(seats: &str, panic_percent: f64) -> (Reach, Vec<f64>) {
         let seats: Vec<Seat> =
             seats.chars().map(|c| seat(c.eq_ignore_ascii_case(&'n'), c.is_ascii_uppercase())).collect();
-        let Selection { reach, weights } = select(&seats, Shares { panic_percent, zone_percent: Some(75.0) });
+        let Selection { reach, weights, .. } =
+            select(&seats, Shares { panic_percent, zone_percent: Some(75.0) });
         (reach, weights)
     }
 
@@ -182,7 +185,7 @@ mod tests {
             panic_percent in 0.0..100.0_f64,
             zone_percent in prop::option::of(1.0..100.0_f64),
         ) {
-            let Selection { reach, weights } = select(&seats, Shares { panic_percent, zone_percent });
+            let Selection { reach, weights, .. } = select(&seats, Shares { panic_percent, zone_percent });
             prop_assert_eq!(weights.len(), seats.len());
             prop_assert!(weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0));
             let can = |seat: &Seat| seat.weight > 0 && (seat.is_available || reach == Reach::Panic);

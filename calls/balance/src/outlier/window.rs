@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_full_keeps_its_share_and_what_comes_late_is_not_counted() {
         let (window, slice) = (Window::default(), Slice::of(8 * SECOND));
-        let full = COUNT_MAX << COUNT_BITS | COUNT_MAX / 4;
+        let full = (COUNT_MAX << COUNT_BITS) | (COUNT_MAX / 4);
         window.slices[0].store(full, Ordering::Relaxed);
         window.record(true, slice, at(10));
         let Sums { calls, failures } = window.sums(slice, at(10));

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use mamparo_balance::{Algorithm, BalanceConfig, Endpoint, Reach};
+use mamparo_balance::{Algorithm, BalanceConfig, Endpoint, Reach, Seen};
 use proptest::prelude::*;
 
-use crate::support::{SECOND, World, address, equals, good, host, weighted};
+use crate::support::{MILLISECOND, SECOND, World, address, equals, good, host, weighted};
 
 const ALL: [Algorithm; 5] =
     [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::P2c, Algorithm::Random, Algorithm::Maglev];
@@ -57,6 +57,17 @@ fn a_canary_gets_its_hundredth() {
 }
 
 #[test]
+fn chance_in_the_latency_gives_a_light_one_less_than_twice_its_share() {
+    for weights in [[99, 1], [3, 1]] {
+        let world = World::new(with(Algorithm::P2c), weighted(&weights));
+        let took = || MILLISECOND.mul_f64(-10.0 * (1.0 - world.random.unit()).ln());
+        let counts = world.spread(20_000, |_| (Seen::Success, took()));
+        let share = f64::from(counts[1]) / 20_000.0 * f64::from(weights[0] + 1);
+        assert!((0.9..2.0).contains(&share), "{share} {counts:?}");
+    }
+}
+
+#[test]
 fn nobody_is_picked_of_nobody_or_of_those_without_weight() {
     for algorithm in ALL {
         for endpoints in [vec![], weighted(&[0, 0])] {
@@ -104,9 +115,7 @@ fn a_zone_is_preferred_and_a_repeat_may_leave_it() {
         let counts = world.spread(9_000, good);
         let far: u32 = counts[3..].iter().sum();
         assert_eq!(counts[0], 0);
-        if algorithm != Algorithm::Maglev {
-            assert!((250..650).contains(&far), "{algorithm:?} {counts:?}");
-        }
+        assert!((250..650).contains(&far), "{algorithm:?} {counts:?}");
     }
 }
 

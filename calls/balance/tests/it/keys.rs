@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use mamparo_balance::{Algorithm, BalanceConfig};
+use mamparo_balance::{Algorithm, BalanceConfig, Endpoint};
 use proptest::prelude::*;
 
 use crate::support::{World, address, equals, host};
@@ -78,4 +78,32 @@ proptest! {
         let ideal = KEYS as f64 / (number + 1) as f64;
         prop_assert!((moved as f64) < ideal * 1.2 + 0.03 * KEYS as f64, "{} {}", moved, ideal);
     }
+}
+
+#[test]
+fn keys_leave_a_zone_by_degrees_and_those_that_leave_are_always_the_same() {
+    let zone = |host: u8| if host < 4 { "near" } else { "far" };
+    let endpoints = (0..8).map(|host| Endpoint::new(address(host)).zone(zone(host))).collect();
+    let config = BalanceConfig {
+        algorithm: Algorithm::Maglev,
+        zone: Some("near".into()),
+        zone_percent: 100.0,
+        ..Default::default()
+    };
+    let world = World::new(config, endpoints);
+    let is_near = |address: &SocketAddr| host(*address) < 4;
+    let before = world.homes();
+    assert!(before.iter().all(is_near));
+    world.fail(1, 5);
+    let after = world.homes();
+    let near = after.iter().filter(|address| is_near(address)).count();
+    assert!((7_200..7_800).contains(&near), "three quarters: {near}");
+    for (before, after) in before.iter().zip(&after) {
+        assert!(*after != address(1));
+        assert!(
+            *before == address(1) || !is_near(after) || before == after,
+            "it stays with its endpoint or leaves"
+        );
+    }
+    assert_eq!(after, world.homes());
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use mamparo_balance::{Algorithm, BalanceConfig, Balancer, Seen};
+use mamparo_balance::{Algorithm, BalanceConfig, Balancer, Endpoint, Seen};
 use mamparo_context::{Clock, Moment, Random};
 
 use crate::support::{MILLISECOND, equals, weighted};
@@ -51,6 +51,25 @@ fn a_pick_in_nanoseconds() {
             };
             let (pick, both) = (time(false), time(true));
             println!("{name:12} {:14} pick {pick:6.1} ns, pick and record {both:6.1} ns", algorithm.as_str());
+        }
+    }
+    for (number, weights) in
+        [(16, vec![1; 16]), (16, weights), (1_000, vec![1; 1_000]), (1_000, (1..=1_000).collect())]
+    {
+        for algorithm in [P2c, RoundRobin, Maglev] {
+            let config = BalanceConfig { algorithm, ..BalanceConfig::default() };
+            let endpoints: Vec<Endpoint> = (0..)
+                .zip(&weights)
+                .map(|(port, weight)| Endpoint::new(([10, 0, 0, 1], port).into()).weight(*weight))
+                .collect();
+            let began = clock.now();
+            let balancer = Balancer::new(config, endpoints.clone(), Moment::ZERO).unwrap();
+            let new = clock.now() - began;
+            let began = clock.now();
+            _ = black_box(balancer.with(balancer.config().clone(), endpoints, Moment::ZERO).unwrap());
+            let with = clock.now() - began;
+            let equal = if weights.last() == Some(&1) { "equal" } else { "weighted" };
+            println!("{number} {equal} {}: new {new:?}, with {with:?}", algorithm.as_str());
         }
     }
     let balancer = Balancer::new(BalanceConfig::default(), equals(16), Moment::ZERO).unwrap();
