@@ -57,6 +57,12 @@ pub struct BalanceConfig {
 }
 
 /// Which endpoint takes the next request. Each of them honours the weights of the endpoints.
+///
+/// ```
+/// use mamparo_balance::Algorithm;
+///
+/// assert_eq!(Algorithm::default().as_str(), "p2c");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
@@ -90,6 +96,13 @@ impl Algorithm {
 }
 
 /// A value that a balancer cannot work with.
+///
+/// ```
+/// use mamparo_balance::BalanceConfig;
+///
+/// let wrong = BalanceConfig { panic_percent: 150.0, ..BalanceConfig::default() }.check().unwrap_err();
+/// assert_eq!(wrong.to_string(), "balance: panic_percent: from 0 to 100");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("balance: {field}: {problem}")]
 pub struct InvalidConfig {

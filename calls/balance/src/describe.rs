@@ -14,6 +14,25 @@ use crate::select::{Reach, warmth};
 use crate::state::Member;
 
 /// What a balancer knows.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint, Reach, Seen};
+/// use mamparo_context::{Moment, Random};
+///
+/// let endpoints = vec![Endpoint::new("10.0.0.7:80".parse()?)];
+/// let balancer = Balancer::new(BalanceConfig::default(), endpoints, Moment::ZERO)?;
+/// let random = Random::seeded(1);
+/// let pick = balancer.pick(None, &[], Moment::ZERO, &random).ok_or("nobody is there")?;
+/// pick.record(Seen::Success, Duration::from_millis(2), Moment::ZERO);
+/// let described = balancer.describe(Moment::ZERO);
+/// assert_eq!(described.reach, Reach::Available);
+/// let json = serde_json::to_value(&described.endpoints)?;
+/// assert_eq!(json[0]["standing"], "healthy");
+/// assert_eq!(json[0]["latency"], "2ms");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Description {
     /// Which endpoint takes the next request.
@@ -27,6 +46,20 @@ pub struct Description {
 }
 
 /// What is known of an endpoint.
+///
+/// ```
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint};
+/// use mamparo_context::{Moment, Random};
+///
+/// let endpoints = vec![Endpoint::new("10.0.0.7:80".parse()?)];
+/// let balancer = Balancer::new(BalanceConfig::default(), endpoints, Moment::ZERO)?;
+/// let random = Random::seeded(1);
+/// let pick = balancer.pick(None, &[], Moment::ZERO, &random).ok_or("nobody is there")?;
+/// drop(pick);
+/// let status = &balancer.describe(Moment::ZERO).endpoints[0];
+/// assert_eq!((status.requests, status.failures, status.latency), (1, 0, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EndpointStatus {
     /// Where it listens.
@@ -53,6 +86,17 @@ pub struct EndpointStatus {
 }
 
 /// Whether an endpoint is picked.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mamparo_balance::Standing;
+///
+/// let ejected = Standing::Ejected(Duration::from_secs(30));
+/// assert_eq!(serde_json::to_string(&ejected)?, r#"{"ejected":"30s"}"#);
+/// assert_eq!(serde_json::to_string(&Standing::Warming(0.5))?, r#"{"warming":0.5}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -70,6 +114,16 @@ pub enum Standing {
 }
 
 /// What has happened since the first of the balancers that went on from each other.
+///
+/// ```
+/// use mamparo_balance::{BalanceConfig, Balancer};
+/// use mamparo_context::{Moment, Random};
+///
+/// let nobody = Balancer::new(BalanceConfig::default(), vec![], Moment::ZERO)?;
+/// assert!(nobody.pick(None, &[], Moment::ZERO, &Random::seeded(1)).is_none());
+/// assert_eq!(nobody.counts().picks_refused, 1);
+/// # Ok::<(), mamparo_balance::InvalidConfig>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Endpoints that were ejected.

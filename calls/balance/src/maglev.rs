@@ -26,7 +26,8 @@ struct Filler {
 
 impl Table {
     /// The table for these endpoints and weights. It does not depend on their order, and who has a weight has at least one
-    /// place. Takes about a millisecond for a hundred endpoints.
+    /// place. Takes about two milliseconds, and three for a
+    /// thousand endpoints.
     pub(crate) fn new(endpoints: impl IntoIterator<Item = (SocketAddr, u32)>) -> Self {
         let mut fillers: Vec<Filler> = (0_u16..).zip(endpoints).filter_map(Filler::new).collect();
         fillers.sort_by_key(|filler| (filler.name, filler.index));

@@ -12,6 +12,22 @@ use crate::outlier::Ejection;
 use crate::state::Member;
 
 /// What a request to an endpoint came to.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint, Seen};
+/// use mamparo_context::{Moment, Random};
+///
+/// let endpoints = vec![Endpoint::new("10.0.0.7:80".parse()?)];
+/// let balancer = Balancer::new(BalanceConfig::default(), endpoints, Moment::ZERO)?;
+/// let random = Random::seeded(1);
+/// let pick = balancer.pick(None, &[], Moment::ZERO, &random).ok_or("nobody is there")?;
+/// // An answer such as `503`, or none at all.
+/// pick.record(Seen::Failure, Duration::from_millis(2), Moment::ZERO);
+/// assert_eq!(balancer.describe(Moment::ZERO).endpoints[0].failures, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// It was answered; also that the request was wrong is an answer.
@@ -22,6 +38,22 @@ pub enum Seen {
 
 /// A request on its way to the endpoint that takes it. It counts as under way until it is recorded, or dropped: dropped,
 /// it was cancelled and says nothing about the endpoint.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint, Seen};
+/// use mamparo_context::{Moment, Random};
+///
+/// let endpoints = vec![Endpoint::new("10.0.0.7:80".parse()?)];
+/// let balancer = Balancer::new(BalanceConfig::default(), endpoints, Moment::ZERO)?;
+/// let random = Random::seeded(1);
+/// let pick = balancer.pick(None, &[], Moment::ZERO, &random).ok_or("nobody is there")?;
+/// assert_eq!(balancer.describe(Moment::ZERO).endpoints[0].in_flight, 1);
+/// pick.record(Seen::Success, Duration::from_millis(2), Moment::ZERO);
+/// assert_eq!(balancer.describe(Moment::ZERO).endpoints[0].in_flight, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a pick that is dropped is a request that was cancelled"]
 pub struct Pick(Arc<Member>);

@@ -20,6 +20,20 @@ pub(crate) struct Seat {
 }
 
 /// How far a balancer reaches for endpoints.
+///
+/// ```
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint, Reach};
+/// use mamparo_context::Moment;
+///
+/// let config = BalanceConfig { zone: Some("a".into()), ..BalanceConfig::default() };
+/// let endpoints = vec![
+///     Endpoint::new("10.0.0.7:80".parse()?).zone("a"),
+///     Endpoint::new("10.0.1.7:80".parse()?).zone("b"),
+/// ];
+/// let balancer = Balancer::new(config, endpoints, Moment::ZERO)?;
+/// assert_eq!(balancer.describe(Moment::ZERO).reach, Reach::Zone);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {

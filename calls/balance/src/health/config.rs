@@ -11,6 +11,15 @@ use crate::config::{InvalidConfig, duration_schema};
 use crate::limits::{CHECK_TEXT_BYTES_MAX, CHECK_THRESHOLD_MAX, SPAN_MAX};
 
 /// How endpoints are probed, and how many answers change what is thought of one.
+///
+/// ```
+/// use mamparo_balance::health::HealthConfig;
+///
+/// let text = r#"{ "check": { "http": { "path": "/healthz" } }, "interval": "2s" }"#;
+/// let read: HealthConfig = serde_json::from_str(text)?;
+/// assert_eq!(read.to_string(), "probes http /healthz every 2s, healthy after 2, unhealthy after 3");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthConfig {
@@ -34,6 +43,14 @@ pub struct HealthConfig {
 }
 
 /// What a probe asks.
+///
+/// ```
+/// use mamparo_balance::health::Check;
+///
+/// assert_eq!(serde_json::from_str::<Check>(r#""tcp""#)?, Check::Tcp);
+/// assert_eq!(serde_json::from_str::<Check>(r#"{ "grpc": {} }"#)?, Check::Grpc { service: String::new() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Check {
@@ -50,6 +67,14 @@ pub enum Check {
 }
 
 /// `GET` of a path over HTTP.
+///
+/// ```
+/// use mamparo_balance::health::HttpCheck;
+///
+/// let read: HttpCheck = serde_json::from_str(r#"{ "path": "/ready", "status": { "to": 399 } }"#)?;
+/// assert!(read.status.contains(200) && read.status.contains(301) && !read.status.contains(404));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpCheck {
@@ -60,6 +85,12 @@ pub struct HttpCheck {
 }
 
 /// The statuses from one to another, both included.
+///
+/// ```
+/// use mamparo_balance::health::StatusRange;
+///
+/// assert!(StatusRange::default().contains(204) && !StatusRange::default().contains(503));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StatusRange {

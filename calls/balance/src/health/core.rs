@@ -9,6 +9,18 @@ use mamparo_context::{Moment, Random};
 use super::config::HealthConfig;
 
 /// What the probes of an endpoint say.
+///
+/// ```
+/// use mamparo_balance::health::{Checks, Health, HealthConfig, Transition};
+/// use mamparo_context::Moment;
+///
+/// let address = "10.0.0.7:80".parse()?;
+/// let mut checks = Checks::new(HealthConfig::default(), [address], Moment::ZERO);
+/// assert_eq!(checks.health(address), Health::Unknown);
+/// assert_eq!(checks.record(address, true), Some(Transition::Confirmed));
+/// assert_eq!(checks.health(address), Health::Healthy);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// None has come back yet. It is picked: a process that has just started must be able to serve.
@@ -20,6 +32,18 @@ pub enum Health {
 }
 
 /// What a probe has changed.
+///
+/// ```
+/// use mamparo_balance::health::{Checks, HealthConfig, Transition};
+/// use mamparo_context::Moment;
+///
+/// let address = "10.0.0.7:80".parse()?;
+/// let mut checks = Checks::new(HealthConfig::default(), [address], Moment::ZERO);
+/// assert_eq!(checks.record(address, false), Some(Transition::Lost));
+/// assert_eq!(checks.record(address, true), None);
+/// assert_eq!(checks.record(address, true), Some(Transition::Recovered));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// The first probe was answered well: it is known to be healthy.

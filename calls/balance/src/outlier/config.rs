@@ -13,6 +13,15 @@ use crate::limits::SPAN_MAX;
 /// When an endpoint is left out because of its answers, and for how long. Without either of the two conditions none ever
 /// is. The words and most of the values are those of Envoy's
 /// [outlier detection](https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier).
+///
+/// ```
+/// use mamparo_balance::outlier::OutlierConfig;
+///
+/// let read: OutlierConfig = serde_json::from_str(r#"{ "consecutive_failures": 3, "failure_percent": null }"#)?;
+/// assert_eq!(read.to_string(), "ejects after 3 failures in a row, for 30s to 300s, at most 50%");
+/// assert_eq!(OutlierConfig::never().to_string(), "ejects nothing");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutlierConfig {

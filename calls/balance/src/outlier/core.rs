@@ -10,6 +10,28 @@ use super::config::OutlierConfig;
 use super::window::Sums;
 
 /// That an endpoint is left out from now on.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mamparo_balance::outlier::{Cause, Ejection};
+/// use mamparo_balance::{BalanceConfig, Balancer, Endpoint, Seen};
+/// use mamparo_context::{Moment, Random};
+///
+/// let (first, second) = ("10.0.0.7:80".parse()?, "10.0.0.8:80".parse()?);
+/// let endpoints = vec![Endpoint::new(first), Endpoint::new(second)];
+/// let balancer = Balancer::new(BalanceConfig::default(), endpoints, Moment::ZERO)?;
+/// let random = Random::seeded(1);
+/// let fail = || {
+///     let pick = balancer.pick(None, &[second], Moment::ZERO, &random)?;
+///     pick.record(Seen::Failure, Duration::from_millis(1), Moment::ZERO)
+/// };
+/// let told: Vec<Option<Ejection>> = (0..5).map(|_| fail()).collect();
+/// let ejection =
+///     Ejection { address: first, cause: Cause::ConsecutiveFailures(5), time: Duration::from_secs(30) };
+/// assert_eq!(told, [None, None, None, None, Some(ejection)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
     /// Which one.
@@ -21,6 +43,16 @@ pub struct Ejection {
 }
 
 /// Why an endpoint was ejected.
+///
+/// ```
+/// use mamparo_balance::outlier::Cause;
+///
+/// let why = match Cause::FailurePercent(90) {
+///     Cause::ConsecutiveFailures(number) => format!("{number} failures in a row"),
+///     Cause::FailurePercent(percent) => format!("{percent}% failed"),
+/// };
+/// assert_eq!(why, "90% failed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// So many requests to it failed one after the other.
