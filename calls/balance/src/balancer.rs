@@ -233,7 +233,7 @@ fn members(
             Some(member) => {
                 // The slices of a window of another length mean nothing.
                 if member.rules.slice != rules.slice {
-                    member.state.absolve();
+                    member.state.window.clear();
                 }
                 Arc::clone(&member.state)
             }

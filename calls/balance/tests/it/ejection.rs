@@ -65,14 +65,15 @@ fn a_share_of_failures_ejects_when_there_are_enough() {
 
 #[test]
 fn what_was_under_way_when_it_was_ejected_says_nothing_new() {
-    let world = World::new(turns(), equals(2));
-    let picks: Vec<_> = (0..40).map(|_| world.pick().unwrap()).collect();
+    let world = World::new(turns(), equals(6));
+    let picks: Vec<_> = (0..120).map(|_| world.pick().unwrap()).collect();
     let ejections = picks.into_iter().filter_map(|pick| {
         let seen = if pick.address() == address(0) { Seen::Failure } else { Seen::Success };
         pick.record(seen, MILLISECOND, world.now())
     });
     assert_eq!(ejections.count(), 1);
     assert_eq!(world.standing(0), Standing::Ejected(HALF_MINUTE));
+    assert_eq!(world.balancer.counts().ejections_refused, 0);
 }
 
 #[test]

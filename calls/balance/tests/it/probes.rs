@@ -61,6 +61,28 @@ fn all_are_used_when_too_few_are_healthy_and_none_if_that_is_not_wanted() {
 }
 
 #[test]
+fn the_last_healthy_one_is_not_ejected() {
+    let world = World::new(BalanceConfig { panic_percent: 0.0, ..probing() }, equals(2));
+    world.probe(&[1]);
+    world.fail(0, 20);
+    assert_eq!(world.standing(0), Standing::Healthy);
+    assert_eq!(world.balancer.counts().ejections_refused, 4);
+}
+
+#[test]
+fn who_recovers_takes_a_slow_start() {
+    let world = World::new(BalanceConfig { slow_start: Some(100 * SECOND), ..probing() }, equals(2));
+    world.probe(&[1]);
+    for _ in 0..2 {
+        world.manual.advance(6 * SECOND);
+        world.probe(&[]);
+    }
+    world.manual.advance(25 * SECOND);
+    assert_eq!(world.standing(1), Standing::Warming(0.25));
+    assert_eq!(world.standing(0), Standing::Healthy);
+}
+
+#[test]
 fn without_probes_nobody_is_due() {
     let world = World::new(BalanceConfig::default(), equals(2));
     assert_eq!(world.balancer.next_check(), None);

@@ -141,6 +141,20 @@ fn a_few_failures_everywhere_do_not_undo_the_choice() {
 }
 
 #[test]
+fn who_is_new_gets_one_request_until_that_is_back() {
+    let mut world = World::new(BalanceConfig::default(), equals(3));
+    world.spread(100, |_| (Seen::Success, 10 * MILLISECOND));
+    world.reload(BalanceConfig::default(), equals(4));
+    let picks: Vec<Pick> = (0..60).map(|_| world.pick().unwrap()).collect();
+    assert_eq!(world.status(3).in_flight, 1);
+    for pick in picks {
+        pick.record(Seen::Success, 10 * MILLISECOND, world.now());
+    }
+    let counts = world.spread(400, |_| (Seen::Success, 10 * MILLISECOND));
+    assert!(counts[3] > 50, "{counts:?}");
+}
+
+#[test]
 fn who_was_slow_is_asked_again() {
     let world = World::new(BalanceConfig::default(), equals(2));
     let slow_at_first = |until: Moment, world: &World| {

@@ -97,6 +97,28 @@ fn another_weight_or_window_is_the_same_endpoint() {
 }
 
 #[test]
+fn what_failed_in_a_window_of_another_length_is_not_taken_for_new() {
+    let window = |seconds: u32| {
+        let outlier = OutlierConfig {
+            consecutive_failures: None,
+            window: seconds * SECOND,
+            minimum_calls: 50,
+            ..OutlierConfig::default()
+        };
+        BalanceConfig { outlier, ..BalanceConfig::default() }
+    };
+    let mut world = World::new(window(10), equals(2));
+    world.fail(0, 49);
+    // At twice the time a slice of twice the length has the same number.
+    world.manual.advance(world.now().since(Moment::ZERO));
+    world.reload(window(20), equals(2));
+    world.fail(0, 1);
+    assert_eq!(world.standing(0), Standing::Healthy);
+    world.fail(0, 49);
+    assert!(matches!(world.standing(0), Standing::Ejected(_)));
+}
+
+#[test]
 fn what_is_wrong_is_refused_and_changes_nothing() {
     let world = World::new(BalanceConfig::default(), equals(1));
     let heavy = vec![Endpoint::new(address(0)).weight(1_000_001)];
