@@ -105,8 +105,8 @@ fn everything_that_is_wrong_with_a_stack_is_told_with_its_place() {
             assert!(talk.contains("error[MP-0001]: bad.yaml does not load: 1 problem"), "{talk}");
         }
     }
-    fs::write(&file, "#".repeat(2 << 20)).unwrap();
-    assert!(world.run(&["policy", "check", "bad.yaml"]).stderr().contains("at most 1048576 are read"));
+    fs::write(&file, "#".repeat(9 << 20)).unwrap();
+    assert!(world.run(&["policy", "check", "bad.yaml"]).stderr().contains("at most 8388608 are read"));
     fs::write(&file, "retyr: {}\nhegde: {}\n").unwrap();
     let ended = world.run(&["policy", "check", "bad.yaml", "--json"]);
     let problems: serde_json::Value = serde_json::from_str(&ended.stdout()).unwrap();
