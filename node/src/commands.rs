@@ -17,5 +17,7 @@ pub(crate) mod shop;
 pub(crate) mod stream;
 pub(crate) mod tether;
 pub(crate) mod timer;
+pub(crate) mod top;
 pub(crate) mod topic;
 pub(crate) mod up;
+pub(crate) mod upgrade;

@@ -74,6 +74,13 @@ impl Failure {
         Self::paged("MP-0004", exit_code::DATA_IN_USE, message, remedy)
     }
 
+    /// A running node cannot be upgraded, or the new program did not get ready.
+    pub(crate) fn no_upgrade(message: impl fmt::Display) -> Self {
+        let remedy =
+            "the running process serves on; stop it and start the new program where no upgrade is possible";
+        Self::paged("MP-0009", exit_code::REFUSED, message.to_string(), remedy)
+    }
+
     /// Nothing runs under a data folder that could answer.
     pub(crate) fn not_running(data: &Path, what: &str) -> Self {
         let message = format!("nothing that has {what} runs under {}", data.display());

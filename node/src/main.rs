@@ -19,7 +19,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::shop;
 use commands::{
     check, completions, dead_letter, explain, outbox, policy, queue, reference, run, saga, stream, tether,
-    timer, topic, up,
+    timer, top, topic, up, upgrade,
 };
 use failure::Outcome;
 
@@ -45,6 +45,8 @@ struct Cli {
 enum Command {
     Up(up::Args),
     Run(run::Args),
+    Top(top::Args),
+    Upgrade(upgrade::Args),
     Check(check::Args),
     Explain(explain::Args),
     Saga(saga::Args),
@@ -82,6 +84,8 @@ fn dispatch(command_line: Command) -> Outcome {
     match command_line {
         Command::Up(args) => up::run(args),
         Command::Run(args) => run::run(args),
+        Command::Top(args) => top::run(args),
+        Command::Upgrade(args) => upgrade::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Saga(args) => saga::run(args),

@@ -10,13 +10,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::target::Target;
-use crate::{AdminError, Face};
+use crate::{AdminError, Answers, Face};
 
 /// What is sent back.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
+    /// A JSON value.
     Json(Value),
+    /// Metrics in the Prometheus text format.
     Text(String),
+}
+
+impl Answers for Face {
+    async fn answer(&self, method: Method, target: Target, body: Bytes) -> Result<Answer, AdminError> {
+        answer(self, &method, &target, &body).await
+    }
 }
 
 /// Answers one request.

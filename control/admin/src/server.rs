@@ -2,13 +2,13 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{convert, io};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,15 +19,32 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::answer::{Answer, answer};
+use crate::AdminError;
+use crate::answer::Answer;
 use crate::limits::{ANSWER_TIME, BODY_BYTES_MAX, CONNECTIONS_MAX, HEADER_TIME, SOCKET_PATH_BYTES_MAX};
 use crate::target::Target;
-use crate::{AdminError, Face};
 
-/// A face that is being served. Dropped, it stops and takes its socket away.
+/// Whoever answers on a socket. Cheap to clone.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// It was not done: why.
+    fn answer(
+        &self,
+        method: Method,
+        target: Target,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Answer, AdminError>> + Send;
+}
+
+/// A face that is being served. Dropped, it stops and takes its socket away, unless another process has put one of its
+/// own there.
 #[derive(Debug)]
 pub struct Server {
     socket: PathBuf,
+    /// Device and number of the socket, by which it is told from one that another process puts there.
+    own: (u64, u64),
     accepting: JoinHandle<()>,
 }
 
@@ -47,11 +64,21 @@ pub struct ServeError {
 ///
 /// # Errors
 /// The socket cannot be made.
-pub fn serve(face: Face, socket: &Path) -> Result<Server, ServeError> {
+pub fn serve<A: Answers>(face: A, socket: &Path) -> Result<Server, ServeError> {
     let failed = |error| ServeError { path: socket.to_owned(), error };
     let listener = bind(socket).map_err(failed)?;
+    let own = identity(socket).map_err(failed)?;
     let accepting = tokio::spawn(accept(listener, face));
-    Ok(Server { socket: socket.to_owned(), accepting })
+    Ok(Server { socket: socket.to_owned(), own, accepting })
+}
+
+/// Whether somebody answers on the socket `socket`.
+pub fn is_served(socket: &Path) -> bool {
+    through_short_path(socket, |path| std::os::unix::net::UnixStream::connect(path)).is_ok()
+}
+
+fn identity(socket: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(socket).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Server {
@@ -64,8 +91,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
-        // A socket that stays behind is replaced by the next one.
-        let _ = fs::remove_file(&self.socket);
+        if identity(&self.socket).is_ok_and(|there| there == self.own) {
+            // A socket that stays behind is replaced by the next one.
+            let _ = fs::remove_file(&self.socket);
+        }
     }
 }
 
@@ -94,7 +123,7 @@ pub(crate) fn through_short_path<T>(
     with(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
 }
 
-async fn accept(listener: UnixListener, face: Face) {
+async fn accept<A: Answers>(listener: UnixListener, face: A) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         match listener.accept().await {
@@ -114,7 +143,7 @@ async fn accept(listener: UnixListener, face: Face) {
     }
 }
 
-async fn connection(stream: UnixStream, face: Face) {
+async fn connection<A: Answers>(stream: UnixStream, face: A) {
     let service = service_fn(move |request| {
         let face = face.clone();
         async move { Ok::<_, convert::Infallible>(respond(&face, request).await) }
@@ -129,7 +158,7 @@ async fn connection(stream: UnixStream, face: Face) {
     }
 }
 
-async fn respond(face: &Face, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond<A: Answers>(face: &A, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let work = tokio::time::timeout(ANSWER_TIME, handle(face, request)).await;
     let result =
         work.unwrap_or_else(|_| Err(AdminError::Indeterminate(format!("no answer in {ANSWER_TIME:?}"))));
@@ -147,10 +176,10 @@ async fn respond(face: &Face, request: Request<Incoming>) -> Response<Full<Bytes
     response
 }
 
-async fn handle(face: &Face, request: Request<Incoming>) -> Result<Answer, AdminError> {
+async fn handle<A: Answers>(face: &A, request: Request<Incoming>) -> Result<Answer, AdminError> {
     let (head, body) = request.into_parts();
     let target = Target::parse(head.uri.path(), head.uri.query())?;
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| AdminError::Invalid(format!("body: {error}")))?.to_bytes();
-    answer(face, &head.method, &target, &body).await
+    face.answer(head.method, target, body).await
 }

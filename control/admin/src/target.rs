@@ -37,8 +37,9 @@ fn decode(text: &str) -> Result<String, AdminError> {
 
 /// The target of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) segments: Vec<String>,
+pub struct Target {
+    /// The segments of the path, their escapes resolved.
+    pub segments: Vec<String>,
     query: BTreeMap<String, String>,
 }
 

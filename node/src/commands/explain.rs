@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("MP-0006", include_str!("../../../docs/errors/MP-0006.md")),
     ("MP-0007", include_str!("../../../docs/errors/MP-0007.md")),
     ("MP-0008", include_str!("../../../docs/errors/MP-0008.md")),
+    ("MP-0009", include_str!("../../../docs/errors/MP-0009.md")),
 ];
 
 /// Explain an error by its code: what it means, what causes it, what to do.

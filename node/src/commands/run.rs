@@ -15,7 +15,8 @@ const THREADS_MAX: usize = 4;
 /// Run one or more roles in this process, without applications.
 ///
 /// The configuration is read again on SIGHUP and when its file changes: what is good of it is put in force without
-/// losing a request, what is wrong is refused part by part.
+/// losing a request, what is wrong is refused part by part. SIGUSR2 and `mamparo upgrade` let the program take over
+/// that lies in its place now. Sockets that systemd passes on are used for the `listeners` with their addresses.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  mamparo run --role hub --config mamparo.yaml\n  mamparo run --role gateway,hub"
@@ -63,7 +64,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
+    let piped = file.as_deref().is_some_and(|file| file.as_os_str() == "-");
     let file = args.watch.or(file).filter(|file| file.as_os_str() != "-");
-    let followed = Followed { in_force, text: source.text, file, watch: !args.no_watch };
+    let followed = Followed { in_force, text: source.text, file, watch: !args.no_watch, piped };
     runtime.block_on(platform::run(config, followed, &data, addresses))
 }

@@ -1,12 +1,9 @@
-//! The admin port: health, metrics and the configuration in force. It changes nothing, because it asks nobody who
+//! The admin port: health, metrics, the configuration in force and how it is served. It changes nothing, because it asks nobody who
 //! calls; and it answers only to a host that is this machine, so that no page of another host can read it.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,67 +14,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use mamparo_admin::limits::SOCKET_NAME;
-use mamparo_admin::{Client, Found};
-use mamparo_config::Config;
-use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::metrics::Metrics;
-use super::reload::Standing;
+use super::face::{Face, PATHS, Shown};
 use crate::failure::Failure;
 
 /// Connections at the same time; one more is closed.
 const CONNECTIONS_MAX: usize = 64;
-/// What precedes the name of an application whose metrics are asked for.
-const METRICS_OF: &str = "/metrics/";
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// How long a client may take to send its headers.
 const HEADER_TIME: Duration = Duration::from_secs(5);
-
-/// What the port shows.
-#[derive(Clone)]
-pub(crate) struct Face {
-    config: watch::Receiver<Arc<Standing>>,
-    /// The sockets of the other processes of this data folder, by name.
-    others: Arc<BTreeMap<String, PathBuf>>,
-    metrics: Arc<Metrics>,
-    ready: Arc<AtomicBool>,
-}
-
-impl Face {
-    pub(crate) fn new(
-        config: &Config,
-        data: &Path,
-        metrics: Arc<Metrics>,
-        ready: Arc<AtomicBool>,
-        standing: watch::Receiver<Arc<Standing>>,
-    ) -> Self {
-        let names = config.applications.keys();
-        let others = names.map(|name| (name.clone(), data.join(name).join(SOCKET_NAME))).collect();
-        Self { config: standing, others: Arc::new(others), metrics, ready }
-    }
-
-    fn standing(&self) -> Arc<Standing> {
-        Arc::clone(&self.config.borrow())
-    }
-
-    /// The metrics of another process of this data folder.
-    async fn metrics_of(&self, name: &str) -> Response<Full<Bytes>> {
-        let Some(socket) = self.others.get(name) else {
-            let known: Vec<&str> = self.others.keys().map(String::as_str).collect();
-            let help = format!("there is no application {name}; there are: {}\n", known.join(", "));
-            return text(StatusCode::NOT_FOUND, help);
-        };
-        let found = Found { service: name.to_owned(), socket: socket.clone() };
-        match Client::new(found).get("/metrics").await {
-            Ok(Value::String(metrics)) => of_type(text(StatusCode::OK, metrics), METRICS_TYPE),
-            Ok(_) => text(StatusCode::BAD_GATEWAY, format!("{name} answered with something else\n")),
-            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
-        }
-    }
-}
 
 /// A port that is being served until it is dropped.
 pub(crate) struct Serving(JoinHandle<()>);
@@ -135,19 +82,15 @@ async fn answer(face: &Face, request: &Request<Incoming>) -> Response<Full<Bytes
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
-    match request.uri().path() {
-        "/" => text(
-            StatusCode::OK,
-            "/healthz\n/readyz\n/metrics\n/metrics/<application>\n/config\n/config/problems\n".into(),
-        ),
-        "/healthz" => text(StatusCode::OK, "ok\n".into()),
-        "/readyz" if face.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n".into()),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
-        "/metrics" => of_type(text(StatusCode::OK, face.metrics.text().await), METRICS_TYPE),
-        "/config" => json(&json!(face.standing().config)),
-        "/config/problems" => json(&face.standing().report()),
-        path if path.starts_with(METRICS_OF) => face.metrics_of(&path[METRICS_OF.len()..]).await,
-        _ => text(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics and /config are here\n".into()),
+    let segments: Vec<&str> = request.uri().path().split('/').filter(|part| !part.is_empty()).collect();
+    if segments.is_empty() {
+        return text(StatusCode::OK, PATHS.into());
+    }
+    match face.show(&segments).await {
+        Some(Shown::Text(status, body)) => text(status, body),
+        Some(Shown::Metrics(metrics)) => of_type(text(StatusCode::OK, metrics), METRICS_TYPE),
+        Some(Shown::Json(json)) => of_type(text(StatusCode::OK, format!("{json:#}\n")), "application/json"),
+        None => text(StatusCode::NOT_FOUND, format!("here are:\n{PATHS}")),
     }
 }
 
@@ -163,10 +106,6 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     of_type(response, "text/plain; charset=utf-8")
-}
-
-fn json(value: &Value) -> Response<Full<Bytes>> {
-    of_type(text(StatusCode::OK, format!("{value:#}\n")), "application/json")
 }
 
 fn of_type(mut response: Response<Full<Bytes>>, kind: &'static str) -> Response<Full<Bytes>> {

@@ -1,5 +1,6 @@
 //! What a running node is asked for, by whoever asks: a signal, the file, the admin socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,15 @@ pub(crate) enum Ask {
         why: &'static str,
         /// Who wants to know what came of it.
         answer: Option<oneshot::Sender<Arc<Standing>>>,
+    },
+    /// To finish what is under way and end.
+    Drain,
+    /// To let another program take over.
+    Upgrade {
+        /// Which one, if not the one at its own place.
+        program: Option<PathBuf>,
+        /// Who wants to know whether it has begun.
+        answer: Option<oneshot::Sender<Result<(), String>>>,
     },
 }
 
@@ -33,11 +43,19 @@ pub(crate) fn channel() -> (mpsc::Sender<Ask>, mpsc::Receiver<Ask>) {
     mpsc::channel(WAITING_MAX)
 }
 
-/// Hands signals on as questions, until nobody listens any more.
+/// Hands signals on as questions (SIGHUP: reload, SIGUSR2: upgrade), until nobody listens any more.
 pub(crate) fn listen_to_signals(asks: mpsc::Sender<Ask>) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut hangup, mut user) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
     tokio::spawn(async move {
-        while hangup.recv().await.is_some() && asks.send(Ask::reload("SIGHUP")).await.is_ok() {}
+        loop {
+            let ask = tokio::select! {
+                _ = hangup.recv() => Ask::reload("SIGHUP"),
+                _ = user.recv() => Ask::Upgrade { program: None, answer: None },
+            };
+            if asks.send(ask).await.is_err() {
+                return;
+            }
+        }
     });
     Ok(())
 }

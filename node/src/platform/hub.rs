@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::metrics::Metrics;
+use super::sockets::Sockets;
 use crate::failure::Failure;
 use crate::process_metrics::{Watched, text_of};
-use crate::supervise::bind;
 
 /// A hub that serves.
 pub(crate) struct OpenHub {
@@ -25,8 +25,13 @@ pub(crate) struct OpenHub {
 
 impl OpenHub {
     /// Opens the hub that `config` describes under the data folder `data`.
-    pub(crate) async fn open(config: &Config, data: &Path, metrics: &Metrics) -> Result<Self, Failure> {
-        let listener = bind("listeners.hub", config.listeners.hub)?;
+    pub(crate) async fn open(
+        config: &Config,
+        data: &Path,
+        metrics: &Metrics,
+        sockets: &mut Sockets,
+    ) -> Result<Self, Failure> {
+        let listener = sockets.listen("listeners.hub", config.listeners.hub)?;
         listener.set_nonblocking(true).map_err(Failure::other)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::other)?;
         let folder = data.join("hub");

@@ -33,6 +33,8 @@ pub(crate) struct Followed {
     pub(crate) file: Option<PathBuf>,
     /// Whether it is looked at without being asked.
     pub(crate) watch: bool,
+    /// Whether it came from standard input, which nobody can read twice.
+    pub(crate) piped: bool,
 }
 
 /// What is in force, and how it came to be.
@@ -137,13 +139,10 @@ impl Reload {
         self.in_force = Arc::new(in_force);
         let took = self.clock.now().saturating_duration_since(began);
         let standing = self.config().next(config, self.clock.wall(), took, (refused, parts), needs_restart);
-        tracing::info!(
-            generation = standing.generation,
-            routes = standing.config.gateway.routes.len(),
-            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            "the configuration is in force"
-        );
+        let (generation, routes) = (standing.generation, standing.config.gateway.routes.len());
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.stand(standing);
+        tracing::info!(generation, routes, took_us, "the configuration is in force");
     }
 
     /// Swaps the routing, and what else can change. On a failure nothing has changed.
@@ -174,11 +173,16 @@ impl Reload {
     fn refuse(&mut self, began: Instant, refused: Vec<Refused>, parts: usize) {
         let took = self.clock.now().saturating_duration_since(began);
         let standing = self.config().refused(self.clock.wall(), took, (refused, parts));
-        tracing::warn!(generation = standing.generation, "the configuration is refused, nothing has changed");
+        let generation = standing.generation;
         self.stand(standing);
+        tracing::warn!(generation, "the configuration is refused, nothing has changed");
     }
 
     fn stand(&self, standing: Standing) {
+        let standing = Arc::new(standing);
+        self.metrics.config.show(&standing);
+        self.metrics.config.count(standing.verdict);
+        self.standing.send_replace(Arc::clone(&standing));
         for Refused { problem, kept } in &standing.refused {
             let Problem { line, column, path, message, suggestion, .. } = problem;
             let suggestion = suggestion.as_deref();
@@ -187,8 +191,5 @@ impl Reload {
         for key in &standing.needs_restart {
             tracing::warn!(key, "this change needs a restart");
         }
-        self.metrics.config.show(&standing);
-        self.metrics.config.count(standing.verdict);
-        self.standing.send_replace(Arc::new(standing));
     }
 }

@@ -10,7 +10,7 @@ use super::addresses::{self, Addresses};
 use super::folder::Folder;
 use crate::{logging, otlp, stop};
 
-/// How long the platform node may take to stop beyond the drain of its gateway.
+/// How long the platform node may take to stop beyond what the drain of its gateway takes.
 const PLATFORM_STOP_EXTRA: Duration = Duration::from_secs(2);
 /// How much longer than its application a tether may take to stop.
 const TETHER_STOP_EXTRA: Duration = Duration::from_millis(500);
@@ -80,7 +80,7 @@ pub(crate) fn processes(
         arguments: platform,
         environment: common.to_vec(),
         group: Group::Platform,
-        stop: config.gateway.drain + PLATFORM_STOP_EXTRA,
+        stop: config.gateway.drain_delay + config.gateway.drain + PLATFORM_STOP_EXTRA,
         probe: Probe::Ready(config.listeners.admin),
     }];
     for (name, application) in &config.applications {

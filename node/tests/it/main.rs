@@ -10,5 +10,8 @@ mod refused;
 mod reload;
 mod services;
 mod shop;
+mod socket;
+mod top;
 mod up;
+mod upgrade;
 mod world;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,6 +18,23 @@ pub(crate) fn answering(text: &'static str) -> SocketAddr {
         }
     });
     address
+}
+
+/// A service that keeps every answer back until it is told; it says when it was asked.
+pub(crate) fn patient() -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = service.local_addr().unwrap();
+    let ((asked, arrived), (go, may_go)) = (channel(), channel::<()>());
+    thread::spawn(move || {
+        for mut stream in service.incoming().map_while(Result::ok) {
+            let mut buffer = [0; 4096];
+            if stream.read(&mut buffer).is_err() || asked.send(()).is_err() || may_go.recv().is_err() {
+                return;
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate");
+        }
+    });
+    (address, arrived, go)
 }
 
 fn serve(mut stream: TcpStream, text: &str) {

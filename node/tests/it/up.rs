@@ -54,7 +54,7 @@ fn a_second_one_on_the_same_data_is_refused_by_name() {
     let holder = format!("process {}", up.pid().as_raw_nonzero());
     assert!(talk.contains("error[MP-0004]") && talk.contains(&holder), "{talk}");
     let ended = world.run(&["run", "--role", "hub"]);
-    assert_eq!(ended.code(), 4, "its admin port is taken: {}", ended.stderr());
+    assert_eq!(ended.code(), 6, "a node serves there: {}", ended.stderr());
 }
 
 #[test]

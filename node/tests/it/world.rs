@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -94,8 +95,18 @@ impl World {
     /// Starts `run` with these arguments and waits until it is ready.
     pub(crate) fn node(&self, arguments: &[&str]) -> Up {
         let arguments: Vec<&str> = ["run"].iter().chain(arguments).copied().collect();
-        let mut child =
-            self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.ready(self.command(&arguments))
+    }
+
+    /// Starts a node by `sh`, with `stdin` and the program as `$0`, and waits until it is ready.
+    pub(crate) fn node_by_shell(&self, script: &str, stdin: Stdio) -> Up {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_mamparo")]).current_dir(self.path()).stdin(stdin);
+        self.ready(command)
+    }
+
+    fn ready(&self, mut command: Command) -> Up {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let said = lines(child.stdout.take().unwrap());
         let logged = lines(child.stderr.take().unwrap());
         let node = Up { child, said, logged };
@@ -107,6 +118,17 @@ impl World {
     pub(crate) fn admin(&self, path: &str) -> Option<(u16, String)> {
         get(self.admin, path)
     }
+}
+
+/// Asks on a Unix socket: the status and body of the answer; `None` when nobody answers.
+pub(crate) fn ask_socket(socket: &Path, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: mamparo\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    answer(stream)
 }
 
 /// A command that has ended.
@@ -239,6 +261,10 @@ pub(crate) fn ask(address: SocketAddr, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).ok()?;
+    answer(stream)
+}
+
+fn answer(mut stream: impl Read) -> Option<(u16, String)> {
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -13,9 +13,9 @@ use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Peer;
 use super::serve::StreamExecutor;
 use super::wire::Waiting;
+use super::{Peer, Protocol};
 use crate::limits::{LOOK_MIN, Limits, after};
 use crate::respond::Body;
 
@@ -71,9 +71,10 @@ pub(super) async fn keep(peer: &Peer, mut serving: Pin<&mut impl Serving>) {
     let mut closing: Option<Instant> = None;
     poll_fn(|cx| {
         loop {
-            // One that rests is closed after its next answer: the client may be sending just now.
+            // One of HTTP/1.1 ends with an answer that says so. One of HTTP/2 that rests is left alone until then, too.
             let at_work = matches!(wire.waiting(), Waiting::Work | Waiting::Client(_));
-            if closing.is_none() && at_work && worker.drain.is_leaving() {
+            let leaves = peer.protocol == Protocol::Http2 && worker.drain.is_leaving();
+            if closing.is_none() && at_work && leaves {
                 closing = Some(worker.clock.now());
                 serving.as_mut().close_gently();
             }

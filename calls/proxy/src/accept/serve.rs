@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -64,7 +66,14 @@ where
             let io = WireIo::http1(socket, first, limits, wire, clock);
             let service = service_fn(|request| {
                 let peer = Rc::clone(&peer);
-                async move { Ok::<_, Infallible>(walk::walk(peer, request, None).await) }
+                async move {
+                    let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
+                    // Said in the head or not at all: a client that was not told may be sending just now.
+                    if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    Ok::<_, Infallible>(answer)
+                }
             });
             let io = TokioIo::new(Staying(SendWrapper::new(io)));
             let serving = worker.http1.serve_connection(io, service).with_upgrades();
