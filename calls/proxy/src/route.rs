@@ -11,6 +11,8 @@
 
 mod cell;
 mod check;
+#[cfg(test)]
+mod cost_tests;
 mod find;
 mod host;
 mod matches;

@@ -1,5 +1,7 @@
 //! Compares the tree with the schema, and does not stop at the first difference.
 
+use std::fmt;
+
 use mamparo_context::duration;
 use serde_json::{Map, Value as Json};
 
@@ -13,8 +15,26 @@ use crate::units::{parse_address, parse_size};
 /// Everything in `tree` that the schema does not allow.
 pub(crate) fn compare(tree: &Node, schema: &Json, file: &str) -> Vec<Problem> {
     let mut walk = Walk { root: schema, file, problems: Vec::new() };
-    walk.node(tree, schema, "");
+    walk.node(tree, schema, &Path::Root);
     walk.problems
+}
+
+/// The way to a value; written only where something is wrong with it.
+enum Path<'p> {
+    Root,
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Path::Root, name) => f.write_str(name),
+            Self::Key(above, name) => write!(f, "{above}.{name}"),
+            Self::Index(above, index) => write!(f, "{above}[{index}]"),
+        }
+    }
 }
 
 struct Walk<'w> {
@@ -24,7 +44,7 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn node(&mut self, node: &Node, schema: &Json, path: &str) {
+    fn node(&mut self, node: &Node, schema: &Json, path: &Path<'_>) {
         if matches!(node.value, Value::Scalar(Json::Null)) && switches_off(schema) {
             return;
         }
@@ -43,7 +63,7 @@ impl Walk<'_> {
                 self.keys(node, schema, path);
                 for (key, inner) in entries {
                     if let Some(known) = member(schema, &key.name) {
-                        self.node(inner, known, &join(path, &key.name));
+                        self.node(inner, known, &Path::Key(path, &key.name));
                     }
                 }
             }
@@ -54,24 +74,23 @@ impl Walk<'_> {
                 }
                 let of = schema.get("items").unwrap_or(&Json::Null);
                 for (index, item) in items.iter().enumerate() {
-                    self.node(item, of, &format!("{path}[{index}]"));
+                    self.node(item, of, &Path::Index(path, index));
                 }
             }
             Value::Scalar(scalar) => self.scalar(node.place, scalar, schema, path),
         }
     }
 
-    fn keys(&mut self, node: &Node, schema: &Map<String, Json>, path: &str) {
+    fn keys(&mut self, node: &Node, schema: &Map<String, Json>, path: &Path<'_>) {
         let Value::Map(entries) = &node.value else { return };
         if let Some(Json::Object(properties)) = schema.get("properties") {
-            let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-            for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
-                let absent: Vec<&str> =
-                    known.iter().copied().filter(|name| node.key(name).is_none()).collect();
+            for (key, _) in entries.iter().filter(|(key, _)| !properties.contains_key(&key.name)) {
+                let known = properties.keys().map(String::as_str);
+                let absent: Vec<&str> = known.filter(|name| node.key(name).is_none()).collect();
                 let help = suggestion(&key.name, "keys that may stand here", &absent);
                 self.add(
                     key.place,
-                    &join(path, &key.name),
+                    &Path::Key(path, &key.name),
                     format!("unknown key `{}`", key.name),
                     Some(help),
                 );
@@ -87,17 +106,17 @@ impl Walk<'_> {
     }
 
     /// A mapping whose one key says which of several kinds it is.
-    fn variant(&mut self, node: &Node, entries: &[(Key, Node)], schema: &Map<String, Json>, path: &str) {
+    fn variant(&mut self, node: &Node, entries: &[(Key, Node)], schema: &Map<String, Json>, path: &Path<'_>) {
         let variants = variants(schema);
         let names: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
         for (key, inner) in entries {
             match variants.iter().find(|(name, _)| *name == key.name) {
-                Some((name, known)) => self.node(inner, known, &join(path, name)),
+                Some((name, known)) => self.node(inner, known, &Path::Key(path, name)),
                 None => {
                     let help = suggestion(&key.name, "keys that may stand here", &names);
                     self.add(
                         key.place,
-                        &join(path, &key.name),
+                        &Path::Key(path, &key.name),
                         format!("unknown key `{}`", key.name),
                         Some(help),
                     );
@@ -110,7 +129,7 @@ impl Walk<'_> {
         }
     }
 
-    fn scalar(&mut self, place: Place, scalar: &Json, schema: &Map<String, Json>, path: &str) {
+    fn scalar(&mut self, place: Place, scalar: &Json, schema: &Map<String, Json>, path: &Path<'_>) {
         let words: Vec<&str> = words(schema).into_iter().map(|(word, _)| word).collect();
         if let (Json::String(text), false) = (scalar, words.is_empty()) {
             if !words.contains(&text.as_str()) {
@@ -145,9 +164,9 @@ impl Walk<'_> {
         }
     }
 
-    fn add(&mut self, place: Place, path: &str, message: String, suggestion: Option<String>) {
+    fn add(&mut self, place: Place, path: &Path<'_>, message: String, suggestion: Option<String>) {
         if self.problems.len() < PROBLEMS_MAX {
-            let (file, path) = (self.file.to_owned(), path.to_owned());
+            let (file, path) = (self.file.to_owned(), path.to_string());
             let (line, column) = (place.line.max(1), place.column.max(1));
             self.problems.push(Problem { file, line, column, path, message, suggestion });
         }
@@ -189,10 +208,6 @@ fn variants(schema: &Map<String, Json>) -> Vec<(&str, &Json)> {
 fn member<'s>(schema: &'s Map<String, Json>, name: &str) -> Option<&'s Json> {
     let named = schema.get("properties").and_then(|properties| properties.get(name));
     named.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()))
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn is(scalar: &Json, name: &str) -> bool {

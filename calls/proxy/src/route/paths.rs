@@ -3,13 +3,11 @@
 //!
 //! What a look-up costs: one hash for the exact path; one for each shape of templates (which segments are literal) that
 //! has as many segments as the path; one for each slash at which some prefix ends; and one pass over the path for all
-//! regular expressions together.
+//! regular expressions together. The hash is a fast one: nobody but the configuration puts keys into these maps.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::RandomState;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use http::Method;
 
 use super::cell::{Asked, Candidate, Cell, Clash, Clashes, Hit};
@@ -53,7 +51,7 @@ impl Lengths {
 /// Srinivasan et al. 1999).
 #[derive(Debug, Default)]
 struct Templates {
-    state: RandomState,
+    state: DefaultHashBuilder,
     shapes: Vec<(Shape, HashTable<(Template, Cell)>)>,
 }
 

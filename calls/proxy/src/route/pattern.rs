@@ -31,7 +31,7 @@ pub(super) struct Unusable(pub(super) String);
 
 impl Patterns {
     /// # Errors
-    /// One of them is not a regular expression, or they are too large; see [`check`] for each alone.
+    /// They are too large; that each is an expression was found by [`check`].
     pub(super) fn new(patterns: &[&str]) -> Result<Self, Unusable> {
         let bytes = REGEX_NFA_BYTES.saturating_mul(patterns.len().clamp(1, REGEX_NFA_SHARES));
         let whole: Vec<String> = patterns.iter().map(|pattern| format!(r"(?:{pattern})\z")).collect();
@@ -85,7 +85,7 @@ fn flavour() -> syntax::Config {
     syntax::Config::new().unicode(false).utf8(false).nest_limit(32)
 }
 
-/// Whether `pattern` is an expression that may be tried.
+/// Whether `pattern` is an expression, by itself, before it is put between others' brackets.
 ///
 /// # Errors
 /// Why it is not.
@@ -93,9 +93,7 @@ pub(super) fn check(pattern: &str) -> Result<(), Unusable> {
     if pattern.len() > REGEX_BYTES {
         return Err(Unusable(format!("it has more than {REGEX_BYTES} bytes")));
     }
-    // By itself, before it is put between others' brackets.
-    syntax::parse_with(pattern, &flavour()).map_err(|error| Unusable(last_words(&error)))?;
-    Patterns::new(&[pattern]).map(drop)
+    syntax::parse_with(pattern, &flavour()).map(drop).map_err(|error| Unusable(last_words(&error)))
 }
 
 /// What is wrong, without the drawing of where.
@@ -165,7 +163,7 @@ mod tests {
         for pattern in
             ["(", "a)|(?:b", "a{99999}", r"(?u)\b", "((a{200}){200})", "(?x)a #", &"a".repeat(2000)]
         {
-            let refused = check(pattern);
+            let refused = check(pattern).and_then(|()| Patterns::new(&[pattern]).map(drop));
             assert!(
                 refused.as_ref().is_err_and(|why| !why.0.is_empty() && !why.0.contains('\n')),
                 "{pattern}"

@@ -1,8 +1,7 @@
 //! The look-up: hosts, then paths, then what else is asked of a request. What a request costs here depends on its host
 //! and its path, not on how many routes there are.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use http::Method;
 
 use super::cell::{Asked, Candidate, Clashes, Hit, Values};
