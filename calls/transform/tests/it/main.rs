@@ -1,0 +1,4 @@
+//! Bodies on their way, however they are cut into pieces.
+
+mod compress;
+mod script;
