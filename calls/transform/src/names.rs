@@ -30,9 +30,14 @@ pub(crate) fn untouchable(name: &HeaderName) -> Option<&'static str> {
     }
 }
 
+/// Reads a name.
+pub(crate) fn parse(name: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(name).map_err(|_| "is not the name of a header".to_owned())
+}
+
 /// Reads a name that a rule may change.
 pub(crate) fn read(name: &str) -> Result<HeaderName, String> {
-    let name = HeaderName::try_from(name).map_err(|_| "is not the name of a header".to_owned())?;
+    let name = parse(name)?;
     match untouchable(&name) {
         Some(why) => Err(why.to_owned()),
         None => Ok(name),

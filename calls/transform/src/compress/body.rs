@@ -20,7 +20,8 @@ pin_project! {
     pub struct Compressed<B> {
         #[pin]
         inner: B,
-        work: Work,
+        // Boxed, so that answers that are not compressed need not carry room for it.
+        work: Box<Work>,
     }
 }
 
@@ -41,7 +42,7 @@ impl<B: Body> Compressed<B> {
     pub(super) fn new(coder: Coder, inner: B) -> io::Result<Self> {
         let is_stream = inner.size_hint().exact().is_none();
         let work = Work { coder: Some(coder), input: Bytes::new(), trailers: None, held: 0, is_stream };
-        Ok(Self { inner, work })
+        Ok(Self { inner, work: Box::new(work) })
     }
 }
 

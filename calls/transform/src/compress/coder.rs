@@ -30,7 +30,7 @@ pub(super) struct Levels {
 
 /// A coder at work on one answer.
 pub(super) enum Coder {
-    Gzip(GzEncoder<Out>),
+    Gzip(Box<GzEncoder<Out>>),
     Br(Box<CompressorWriter<Out>>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, Out>),
@@ -44,7 +44,7 @@ impl Levels {
     pub(super) fn coder(self, coding: Coding) -> io::Result<Coder> {
         let out = BytesMut::new().writer();
         match coding {
-            Coding::Gzip => Ok(Coder::Gzip(GzEncoder::new(out, Compression::new(self.gzip)))),
+            Coding::Gzip => Ok(Coder::Gzip(Box::new(GzEncoder::new(out, Compression::new(self.gzip))))),
             Coding::Br => {
                 let params = BrotliEncoderParams {
                     quality: self.brotli.cast_signed(),

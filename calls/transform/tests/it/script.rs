@@ -70,6 +70,10 @@ impl Body for Script {
         }))
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     fn size_hint(&self) -> SizeHint {
         let length = |line: &Line| if let Line::Data(data) = line { data.len() as u64 } else { 0 };
         match self.knows_length {
