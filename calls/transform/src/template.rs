@@ -131,6 +131,8 @@ impl Template {
         }
         let rendered = self.render(body, headers, variables)?;
         forget_bytes(headers);
+        // Its length is known now, and a message says that in one way only.
+        headers.remove(header::TRANSFER_ENCODING);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rendered.len()));
         Ok(rendered)
     }

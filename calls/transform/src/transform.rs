@@ -153,8 +153,7 @@ impl Transform {
     /// Puts the body of a request together anew.
     ///
     /// # Errors
-    /// It cannot be read, or becomes too long: [`TemplateError::request_status`] says what is answered. `None` is never
-    /// refused where nothing is rewritten.
+    /// It cannot be read, or becomes too long: [`TemplateError::request_status`] says what is answered.
     pub fn rewrite_request(
         &self,
         parts: &mut request::Parts,

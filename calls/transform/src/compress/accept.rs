@@ -80,7 +80,8 @@ fn weight(text: &str) -> Option<Weight> {
     if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let thousandths: Weight = format!("{fraction:0<3}").parse().ok()?;
+    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| Weight::from(byte - b'0'));
+    let thousandths = digit(0) * 100 + digit(1) * 10 + digit(2);
     match whole {
         "0" => Some(thousandths),
         "1" if thousandths == 0 => Some(1000),

@@ -8,7 +8,7 @@ use super::{Coding, Compress};
 use crate::config::InvalidConfig;
 use crate::limits::{COMPRESS_MIN_BYTES_MAX, CONTENT_TYPES_MAX};
 
-/// Which answers are compressed, and how.
+/// Which answers are compressed, and how. While it is sent, a long answer occupies about 1.3 MB for zstd or brotli.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompressConfig {

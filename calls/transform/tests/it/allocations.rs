@@ -23,17 +23,22 @@ fn allocations(yaml: &str) -> u64 {
         headers.insert("origin", HeaderValue::from_static("https://a.example"));
         headers
     };
-    let (mut request, ()) = Request::post("/a").body(()).unwrap().into_parts();
-    let (mut answer, ()) = Response::new(()).into_parts();
-    request.headers = with_room();
-    answer.headers = with_room();
-    measure(|| {
-        let exchange = transform.begin(&request.method, &request.headers);
-        assert!(transform.preflight(&Method::GET, &request.headers).is_none());
-        transform.request(&exchange, &mut request, &Nothing);
-        transform.answer(&exchange, &mut answer, &SizeHint::with_exact(10), &Nothing);
-    })
-    .count_total
+    let once = || {
+        let (mut request, ()) = Request::post("/a").body(()).unwrap().into_parts();
+        let (mut answer, ()) = Response::new(()).into_parts();
+        request.headers = with_room();
+        answer.headers = with_room();
+        let counted = measure(|| {
+            let exchange = transform.begin(&request.method, &request.headers);
+            assert!(transform.preflight(&Method::GET, &request.headers).is_none());
+            transform.request(&exchange, &mut request, &Nothing);
+            transform.answer(&exchange, &mut answer, &SizeHint::with_exact(10), &Nothing);
+        });
+        counted.count_total
+    };
+    // The first that shares a name or a value makes it one that can be shared.
+    once();
+    once()
 }
 
 #[test]
@@ -48,6 +53,5 @@ headers: {request: {set: {x-a: a}, remove: [x-b]}, answer: {set: {x-a: a}}, secu
 cors: {origins: ['https://a.example']}
 compress: {min_bytes: 1000}
 ";
-    // the parsed names of content types and codings are short-lived texts
-    assert!(allocations(yaml) <= 8, "{}", allocations(yaml));
+    assert_eq!(allocations(yaml), 0);
 }
