@@ -74,6 +74,13 @@ impl<K: Eq + Hash, F, S: BuildHasher> Flights<K, F, S> {
         self.by_key.remove(key).is_some()
     }
 
+    /// As [`overtake`](Self::overtake), for every key that `applies`; says how many.
+    pub fn overtake_if(&mut self, applies: impl Fn(&K) -> bool) -> usize {
+        let before = self.by_key.len();
+        self.by_key.retain(|key, _| !applies(key));
+        before - self.by_key.len()
+    }
+
     /// As [`overtake`](Self::overtake), for every key; says how many.
     pub fn overtake_all(&mut self) -> usize {
         let count = self.by_key.len();
