@@ -199,7 +199,6 @@ impl Inner {
             kept,
             began: request.when,
             forward,
-            collapsed: request.waited.times > 0,
             is_behind,
         };
         Fill::new(Arc::clone(self), seat, errand)

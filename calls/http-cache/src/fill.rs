@@ -37,7 +37,6 @@ pub(crate) struct Errand {
     pub(crate) kept: Option<Arc<Stored>>,
     pub(crate) began: When,
     pub(crate) forward: Forward,
-    pub(crate) collapsed: bool,
     pub(crate) is_behind: bool,
 }
 
@@ -171,7 +170,7 @@ impl Inside {
     }
 
     fn done(&self, stored: bool) -> Done {
-        Done { stored, collapsed: self.errand.collapsed, ..Done::forwarded(self.errand.forward) }
+        Done { stored, ..Done::forwarded(self.errand.forward) }
     }
 
     /// What is kept of an answer, if it is.

@@ -69,11 +69,12 @@ impl Inside {
         self.release();
     }
 
-    /// Keeps an answer, unless what it is of was purged meanwhile; who waited since before that gets it all the same.
+    /// Keeps an answer, unless what it is of was purged meanwhile; who waited since before that gets it all the same, if
+    /// it is the same for all: what told the variants apart was purged, too.
     fn keep(&mut self, place: &Place, stored: Arc<Stored>, names: &[HeaderName], is_current: bool) -> Landed {
         if !is_current {
             add(&self.cache.counters.overtaken);
-            return Landed::Stored(place.clone(), stored);
+            return if names.is_empty() { Landed::Stored(place.clone(), stored) } else { Landed::Look };
         }
         let Some(place) = self.cache.place(&place.address, &self.errand.request, names) else {
             return Landed::Alone;

@@ -1,3 +1,5 @@
+//! Tables of ages, and of what an answer is good for at which age.
+
 use http::HeaderValue;
 use http::header::HeaderName;
 

@@ -1,3 +1,5 @@
+//! A table of requests, and of what each gets of an answer that is kept.
+
 use std::time::Duration;
 
 use http::Method;

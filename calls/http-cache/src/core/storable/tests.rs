@@ -1,3 +1,5 @@
+//! Tables of answers: which are kept, for how long, and why the others are not.
+
 use http::HeaderValue;
 use mamparo_context::{Moment, Timestamp};
 
