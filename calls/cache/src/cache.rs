@@ -2,6 +2,7 @@
 
 mod builder;
 mod load;
+mod reading;
 mod suspicion;
 
 use std::hash::Hash;
@@ -15,6 +16,7 @@ use quick_cache::DefaultHashBuilder;
 
 pub use builder::Builder;
 pub use load::Loaded;
+pub use reading::Reading;
 use suspicion::Suspicions;
 
 use crate::core::entry::{Freshness, Rules};
@@ -162,7 +164,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// however many entries there are.
     pub fn invalidate_tag(&self, tag: &str) {
         let inner = &*self.inner;
-        let epoch = inner.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let epoch = inner.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         if !inner.tags.invalidate(tag, epoch, inner.oldest()) {
             // No room to remember the tag: better to know nothing than something that is wrong.
             self.clear();
@@ -179,6 +181,24 @@ impl<K: Key, V: Value> Cache<K, V> {
         inner.counters.invalidated(count as u64);
     }
 
+    /// As [`invalidate`](Self::invalidate), for every key and value that `applies`: looks at every entry once, a part of
+    /// them at a time, and says how many went. A load that is under way is overtaken by its key alone.
+    pub fn invalidate_if(&self, key_applies: impl Fn(&K) -> bool, applies: impl Fn(&K, &V) -> bool) -> usize {
+        let inner = &*self.inner;
+        for table in &inner.flights {
+            lock(table).overtake_if(&key_applies);
+        }
+        let gone = AtomicUsize::new(0);
+        inner.storage.retain(|key, slot| {
+            let goes = slot.value.as_ref().is_some_and(|value| applies(key, value));
+            gone.fetch_add(usize::from(goes), Ordering::Relaxed);
+            !goes
+        });
+        let gone = gone.into_inner();
+        inner.counters.invalidated(gone as u64);
+        gone
+    }
+
     /// All that is known now may no longer be true, for messages may have been lost. It is stale from now on instead
     /// of gone, so that not everything is loaded at once: how long it is served still is what the options say.
     pub fn suspect_all(&self) {
@@ -191,7 +211,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     pub fn sweep(&self) {
         let inner = &*self.inner;
         let (now, gone) = (inner.now(), AtomicU64::new(0));
-        inner.storage.retain(|slot| {
+        inner.storage.retain(|_, slot| {
             let keeps = inner.judge(slot, now).is_some_and(|freshness| freshness != Freshness::Expired);
             gone.fetch_add(u64::from(!keeps), Ordering::Relaxed);
             keeps
@@ -325,7 +345,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// The epoch before which no load that runs can have begun.
     fn oldest(&self) -> u64 {
-        if self.loading.load(Ordering::Acquire) == 0 { u64::MAX } else { 0 }
+        if self.loading.load(Ordering::SeqCst) == 0 { u64::MAX } else { 0 }
     }
 
     fn write(&self, key: K, value: Option<V>, options: &EntryOptions) {

@@ -7,9 +7,11 @@ use std::task::{Context as Task, Poll, Waker};
 use crate::limits::WAITERS_MAX;
 use crate::sync::{Mutex, lock};
 
-/// A load on its way to a result `T`.
+/// A load on its way to a result `T`, which everybody who waits gets a clone of. Who flies it is free in how: the cache
+/// does so for its own loads, and a caller that loads in a way of its own may, with
+/// [`Flights`](crate::core::flights::Flights) as the table of those that are under way.
 #[derive(Debug)]
-pub(crate) struct Flight<T> {
+pub struct Flight<T> {
     state: Mutex<State<T>>,
 }
 
@@ -28,7 +30,7 @@ struct State<T> {
 
 impl<T: Clone> Flight<T> {
     /// A flight with its first waiter.
-    pub(crate) fn launch() -> (Arc<Self>, Waiter<T>) {
+    pub fn launch() -> (Arc<Self>, Waiter<T>) {
         let flight = Self::unattended();
         let waiter = Waiter { flight: Arc::clone(&flight), place: 0, is_waiting: true };
         let mut state = lock(&flight.state);
@@ -39,7 +41,7 @@ impl<T: Clone> Flight<T> {
     }
 
     /// A flight that nobody waits for, and that nobody needs to wait for.
-    pub(crate) fn unattended() -> Arc<Self> {
+    pub fn unattended() -> Arc<Self> {
         let state = State {
             landed: None,
             waiters: Vec::new(),
@@ -51,8 +53,11 @@ impl<T: Clone> Flight<T> {
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Another waiter; `Ok(None)` if the flight has been abandoned, `Err` if too many wait.
-    pub(crate) fn join(self: &Arc<Self>) -> Result<Option<Waiter<T>>, TooManyWait> {
+    /// Another waiter; `Ok(None)` if the flight has been abandoned.
+    ///
+    /// # Errors
+    /// As many wait already as may.
+    pub fn join(self: &Arc<Self>) -> Result<Option<Waiter<T>>, TooManyWait> {
         let mut state = lock(&self.state);
         if state.is_abandoned {
             return Ok(None);
@@ -70,7 +75,7 @@ impl<T: Clone> Flight<T> {
     }
 
     /// The flight has ended: everybody who waits is woken, once.
-    pub(crate) fn land(&self, result: T) {
+    pub fn land(&self, result: T) {
         let mut state = lock(&self.state);
         state.landed = Some(result);
         let waiters = std::mem::take(&mut state.waiters);
@@ -79,7 +84,7 @@ impl<T: Clone> Flight<T> {
     }
 
     /// Whether everybody has gone; if not, `task` is woken when they have. From then on nobody joins.
-    pub(crate) fn poll_abandoned(&self, task: &mut Task<'_>) -> Poll<()> {
+    pub fn poll_abandoned(&self, task: &mut Task<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if state.waiting == 0 {
             state.is_abandoned = true;
@@ -91,13 +96,14 @@ impl<T: Clone> Flight<T> {
 }
 
 /// As many wait for one flight as may.
-#[derive(Debug)]
-pub(crate) struct TooManyWait;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many wait for the same load")]
+pub struct TooManyWait;
 
 /// Waits for a flight to land. Dropped, it waits no more.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]
-pub(crate) struct Waiter<T> {
+pub struct Waiter<T> {
     flight: Arc<Flight<T>>,
     place: usize,
     is_waiting: bool,

@@ -9,7 +9,7 @@ mod cache;
 mod codec;
 pub mod core;
 mod error;
-mod flight;
+pub mod flight;
 #[doc = include_str!("../../../docs/caching.md")]
 pub mod guide {}
 pub mod journal;
@@ -25,7 +25,7 @@ mod through;
 pub use behind::{
     Acknowledge, CloseError, OpenError, PutError, Status, WriteBehind, WriteBehindBuilder, WriteBehindOptions,
 };
-pub use cache::{Builder, Cache, Key, Known, Loaded, Value};
+pub use cache::{Builder, Cache, Key, Known, Loaded, Reading, Value};
 pub use codec::{Codec, Json};
 pub use core::entry::Freshness;
 pub use equivalent::Equivalent;

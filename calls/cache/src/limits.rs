@@ -10,6 +10,8 @@ pub const WAITERS_MAX: usize = 1 << 20;
 pub const CAPACITY_MAX: u64 = 1 << 40;
 /// Entries that room is made for when a cache is built; more are made room for when they come.
 pub const CAPACITY_AT_ONCE: u64 = 1 << 16;
+/// Parts of a cache, each under a lock of its own, where it is known how heavy an entry may be.
+pub const SHARDS_MAX: u64 = 64;
 /// Tags that a cache knows at the same time; an entry whose tag finds no room is not kept.
 pub const TAGS_MAX: usize = 1 << 16;
 /// Tags of one entry.

@@ -13,7 +13,7 @@ use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::core::entry::Times;
-use crate::limits::CAPACITY_AT_ONCE;
+use crate::limits::{CAPACITY_AT_ONCE, SHARDS_MAX};
 use crate::metrics::Counters;
 use crate::options::InvalidOptions;
 use crate::tags::Tagged;
@@ -147,10 +147,23 @@ pub(crate) struct Storage<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Storage<K, V> {
-    pub(crate) fn new(capacity: u64, counters: Arc<Counters>) -> Result<Self, InvalidOptions> {
-        let at_once = usize::try_from(capacity.min(CAPACITY_AT_ONCE)).unwrap_or(usize::MAX);
-        let options =
-            OptionsBuilder::new().estimated_items_capacity(at_once).weight_capacity(capacity).build();
+    /// For so much weight, in entries that weigh about `mean`, and none more than `heaviest`.
+    pub(crate) fn new(
+        capacity: u64,
+        mean: u64,
+        heaviest: u64,
+        counters: Arc<Counters>,
+    ) -> Result<Self, InvalidOptions> {
+        let at_once = (capacity / mean.max(1)).clamp(1, CAPACITY_AT_ONCE);
+        let mut options = OptionsBuilder::new();
+        options.estimated_items_capacity(usize::try_from(at_once).unwrap_or(usize::MAX));
+        options.weight_capacity(capacity);
+        if heaviest > 1 {
+            // A shard has room for four of the heaviest; the number is rounded up to a power of two.
+            let shards = (capacity / heaviest.saturating_mul(4)).clamp(1, SHARDS_MAX);
+            options.shards(1 << shards.ilog2());
+        }
+        let options = options.build();
         let options =
             options.map_err(|error| InvalidOptions { field: "capacity", problem: error.to_string() })?;
         let hasher = DefaultHashBuilder::default();
@@ -206,8 +219,8 @@ impl<K: Eq + Hash, V: Clone> Storage<K, V> {
         count
     }
 
-    pub(crate) fn retain(&self, keeps: impl Fn(&Slot<V>) -> bool) {
-        self.shards.retain(|_, slot| keeps(slot));
+    pub(crate) fn retain(&self, keeps: impl Fn(&K, &Slot<V>) -> bool) {
+        self.shards.retain(keeps);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -26,6 +26,8 @@ pub struct Builder<K, V> {
     random: Random,
     is_coarse: bool,
     weigher: Option<Weigher<K, V>>,
+    /// On average, and at the most.
+    weights: (u64, u64),
 }
 
 impl<K, V> std::fmt::Debug for Builder<K, V> {
@@ -58,6 +60,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             random: Random::system(),
             is_coarse: false,
             weigher: None,
+            weights: (1, 1),
         }
     }
 
@@ -89,6 +92,13 @@ impl<K: Key, V: Value> Builder<K, V> {
         self
     }
 
+    /// How heavy entries are: `mean` about, and none more than `heaviest`. There are then fewer and larger shards, so that
+    /// each has room for four of the heaviest, and room is made at once for the number of entries to be expected.
+    pub fn weights(mut self, mean: u64, heaviest: u64) -> Self {
+        self.weights = (mean, heaviest);
+        self
+    }
+
     /// Looks at the clock of the machine as it was at its last tick, a few milliseconds ago at the most: reads of
     /// entries with an end are faster, and entries end that much later.
     pub fn coarse_time(mut self) -> Self {
@@ -113,12 +123,12 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// # Errors
     /// A value that a cache cannot work with.
     pub fn build(self) -> Result<Cache<K, V>, InvalidOptions> {
-        let Self { name, options, clock, random, is_coarse, weigher } = self;
+        let Self { name, options, clock, random, is_coarse, weigher, weights: (mean, heaviest) } = self;
         let has_name = (1..=NAME_MAX).contains(&name.len());
         InvalidOptions::unless(has_name, "name", "must have 1 to 64 bytes")?;
         options.validate()?;
         let counters = Arc::<Counters>::default();
-        let storage = Storage::new(options.capacity, Arc::clone(&counters))?;
+        let storage = Storage::new(options.capacity, mean, heaviest, Arc::clone(&counters))?;
         let table = || Mutex::new(Flights::new(storage.hasher().clone()));
         let flights = (0..TABLES).map(|_| table()).collect();
         let rules = options.rules();

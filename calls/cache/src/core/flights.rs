@@ -61,17 +61,29 @@ impl<K: Eq + Hash, F, S: BuildHasher> Flights<K, F, S> {
     /// written or invalidated since.
     #[must_use]
     pub fn land(&mut self, key: &K, id: FlightId) -> bool {
-        let is_current = self.by_key.get(key).is_some_and(|(own, _)| *own == id);
+        let is_current = self.holds(key, id);
         if is_current {
             self.by_key.remove(key);
         }
         is_current
     }
 
+    /// Whether the load of this number is under way and was not overtaken.
+    pub fn holds(&self, key: &K, id: FlightId) -> bool {
+        self.by_key.get(key).is_some_and(|(own, _)| *own == id)
+    }
+
     /// The key was written or invalidated: the load under way goes to those who wait for it already, and is not
     /// stored; who comes from now on loads anew. Says whether there was one.
     pub fn overtake(&mut self, key: &K) -> bool {
         self.by_key.remove(key).is_some()
+    }
+
+    /// As [`overtake`](Self::overtake), for every key that `applies`; says how many.
+    pub fn overtake_if(&mut self, applies: impl Fn(&K) -> bool) -> usize {
+        let before = self.by_key.len();
+        self.by_key.retain(|key, _| !applies(key));
+        before - self.by_key.len()
     }
 
     /// As [`overtake`](Self::overtake), for every key; says how many.

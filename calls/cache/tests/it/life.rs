@@ -283,3 +283,53 @@ fn metrics_stand_under_the_name_of_the_cache() {
     }
     assert!((cache.metrics().hit_ratio() - 0.5).abs() < 1e-9);
 }
+
+#[tokio::test]
+async fn a_tag_that_is_invalidated_during_a_read_wins_over_what_was_read() {
+    let (cache, _manual) = cache(|builder| builder);
+    let tagged = EntryOptions::new().tag("menu");
+    let (early, other) = (cache.reading(), cache.reading());
+    cache.invalidate_tag("menu");
+    let late = cache.reading();
+    early.insert_with("early".into(), 1, &tagged);
+    other.insert_with("other".into(), 2, &EntryOptions::new());
+    late.insert_with("late".into(), 3, &tagged);
+    assert_eq!((cache.get("early"), cache.get("other"), cache.get("late")), (None, Some(2), Some(3)));
+}
+
+#[tokio::test]
+async fn what_a_condition_applies_to_goes_and_its_load_is_not_stored() {
+    let (cache, _manual) = cache(|builder| builder);
+    for (key, value) in [("a/1", 1), ("a/2", 2), ("b/1", 3)] {
+        cache.insert(key.into(), value);
+    }
+    let source = Source::with(7);
+    let gate = source.shut();
+    let load = tokio::spawn({
+        let (cache, source) = (cache.clone(), source.clone());
+        async move { cache.get_or_load(&Context::root(), "a/3", source.load()).await }
+    });
+    settle().await;
+    let below = |key: &String| key.starts_with("a/");
+    assert_eq!(cache.invalidate_if(below, |key, value| below(key) && *value != 2), 1);
+    gate.open();
+    assert_eq!(load.await.unwrap().unwrap(), Some(7), "who waits gets it");
+    assert_eq!(["a/1", "a/2", "a/3", "b/1"].map(|key| cache.get(key)), [None, Some(2), None, Some(3)]);
+}
+
+#[test]
+fn where_the_heaviest_is_known_a_shard_has_room_for_it() {
+    for heaviest in [1_u32, 1_000, 20_000, 100_000] {
+        let cache = Cache::<u32, u32>::builder("heavy")
+            .capacity(400_000)
+            .weigher(|_, weight| *weight)
+            .weights(1_000, u64::from(heaviest))
+            .build()
+            .unwrap();
+        for key in 0..20 {
+            cache.insert(key, heaviest);
+            assert_eq!(cache.get(&key), Some(heaviest), "{heaviest}");
+            assert!(cache.weight() <= 400_000);
+        }
+    }
+}

@@ -64,3 +64,15 @@ fn in_every_order_an_invalidation_wins() {
         assert!(table.is_empty());
     }
 }
+
+#[test]
+fn only_what_a_condition_applies_to_is_overtaken() {
+    let mut table = Flights::new(RandomState::new());
+    let mut launch = |key: u8| match table.join(key, |_: &()| None, || ((), ())) {
+        Joined::Leads(id, ()) => id,
+        Joined::Follows(()) => unreachable!("nobody waits"),
+    };
+    let ids = [1, 2, 3].map(|key| (key, launch(key)));
+    assert_eq!(table.overtake_if(|key| *key != 2), 2);
+    assert_eq!(ids.map(|(key, id)| table.land(&key, id)), [false, true, false]);
+}
