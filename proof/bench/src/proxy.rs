@@ -146,23 +146,21 @@ impl Bench<'_> {
             (_, None) => Way::Plain,
         };
         let mut ups = self.start(scenario, service, &way);
-        let is_ours = |up: &Up| up.name() == peers::ALL[0].name;
         match scenario {
             Scenario::Idle => {
                 for (up, title) in &ups {
-                    idle::measure(&mut self.report, up, title, is_ours(up));
+                    idle::measure(&mut self.report, up, title, up.is_ours());
                 }
             }
             Scenario::Reload => {
                 for (up, title) in &mut ups {
-                    let ours = is_ours(up);
+                    let ours = up.is_ours();
                     if let Err(reason) = reload::measure(&mut self.report, up, title, ours, other) {
                         self.not_done.push(format!("reload: {title} ({reason})"));
                     }
                 }
             }
-            _ if ups.first().is_some_and(|(up, _)| is_ours(up)) => self.compare(scenario, &ups),
-            _ => {}
+            _ => self.compare(scenario, &ups),
         }
     }
 
@@ -192,7 +190,7 @@ impl Bench<'_> {
         }
         let path = if scenario == Scenario::Reload { peers::route(0) } else { "/".to_owned() };
         let ask = Ask::get(up.site.listen, &path, scenario.body(), scenario == Scenario::Connection);
-        let answered = ask.closed(1, |_| false);
+        let answered = ask.closed(1, |_, so_far| so_far.done + so_far.failed == 0);
         match answered.done {
             0 => Err(format!("one request is not answered with 200 and the body: {}", up.last_words())),
             _ => Ok(()),
@@ -221,7 +219,7 @@ impl Bench<'_> {
             false => sample(up, || {
                 let clock = mamparo_context::Clock::system();
                 let end = clock.now() + seconds;
-                ask(up).closed(CONNECTIONS, |now| now < end)
+                ask(up).closed(CONNECTIONS, |now, _| now < end)
             }),
         });
         push(&mut self.report, scenario, Quantity::Cpu, "", &full);

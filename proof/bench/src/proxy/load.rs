@@ -53,7 +53,11 @@ impl Ask {
     }
 
     /// Asks again as soon as there is an answer, on every connection, until `goes_on` says no.
-    pub(crate) fn closed(&self, connections: usize, mut goes_on: impl FnMut(Instant) -> bool) -> Answered {
+    pub(crate) fn closed(
+        &self,
+        connections: usize,
+        mut goes_on: impl FnMut(Instant, &Answered) -> bool,
+    ) -> Answered {
         let mut load = Load::new(self, connections);
         for number in 0..connections {
             load.ask(number, load.clock.now());
@@ -70,7 +74,7 @@ impl Ask {
                 }
             }
             let now = load.clock.now();
-            if load.is_gone || !goes_on(now) {
+            if load.is_gone || !goes_on(now, &load.answered) {
                 return load.sum(now - start);
             }
         }

@@ -98,19 +98,25 @@ pub(crate) fn push(
     when: &str,
     turns: &[Turns<'_>],
 ) {
-    let Some((own, peers)) = turns.split_first() else { return };
     let what = format!("{}: {}{when}", scenario.name(), quantity.name());
-    let figure = Figure::new(&what, own.median(quantity), quantity.unit()).socket();
-    if peers.is_empty() {
-        report.push(figure);
-        return;
-    }
+    let figure =
+        |what: &str, turn: &Turns<'_>| Figure::new(what, turn.median(quantity), quantity.unit()).socket();
+    let (own, peers) = match turns.split_first() {
+        Some((own, peers)) if own.up.is_ours() && !peers.is_empty() => (own, peers),
+        // There is nothing to compare with.
+        _ => {
+            for turn in turns {
+                report.push(figure(&format!("{what}, {}", turn.title), turn));
+            }
+            return;
+        }
+    };
     for peer in peers {
         let pairs = own.values(quantity).into_iter().zip(peer.values(quantity));
         let ratios: Vec<f64> = pairs.map(|(own, peer)| own / peer).collect();
         let ratio = quantile(ratios.clone(), 0.5);
         let interval = (quantile(ratios.clone(), 0.1), quantile(ratios, 0.9));
-        let figure = figure.clone().beside(peer.title, peer.median(quantity), ratio).within(interval);
+        let figure = figure(&what, own).beside(peer.title, peer.median(quantity), ratio).within(interval);
         report.push(match scenario.target(quantity, peer.up.name()) {
             Some(target) => figure.target(target),
             None => figure,

@@ -131,6 +131,10 @@ impl Up {
         self.peer.name
     }
 
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name() == mamparo::PEER.name
+    }
+
     /// The time that all of it has spent on a processor.
     pub(crate) fn cpu(&self) -> Duration {
         self.processes().into_iter().map(Process::cpu_of_threads).sum()

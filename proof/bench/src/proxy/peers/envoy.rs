@@ -113,8 +113,8 @@ fn configure(site: &Site) -> Result<Vec<String>, &'static str> {
         fs::write(&file, text).unwrap();
     }
     let words =
-        ["-c", &file.display().to_string(), "--concurrency", "1", "--disable-hot-restart", "-l", "warn"];
-    Ok(words.map(str::to_owned).into())
+        "--concurrency 1 --disable-hot-restart -l warn --service-node bench --service-cluster bench -c";
+    Ok(words.split(' ').map(str::to_owned).chain([file.display().to_string()]).collect())
 }
 
 fn cluster(name: &str, service: SocketAddr, more: &str) -> String {

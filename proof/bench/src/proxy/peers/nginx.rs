@@ -85,7 +85,7 @@ server {{
 fn tls(site: &Site, certificate: &Certificate) -> String {
     let (chain, key) = (certificate.chain.display(), certificate.key.display());
     format!(
-        "listen {} ssl http2;\nssl_certificate {chain};\nssl_certificate_key {key};\nssl_session_tickets off;",
+        "listen {} ssl http2;\nssl_certificate {chain};\nssl_certificate_key {key};\nssl_session_tickets off;\nssl_protocols TLSv1.2 TLSv1.3;",
         site.listen
     )
 }

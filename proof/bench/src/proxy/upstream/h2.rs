@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -30,14 +33,29 @@ pub(super) fn serve(socket: TcpListener, message: Bytes) {
     });
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    message: Bytes,
-) -> Result<Response<impl http_body::Body<Data = Bytes, Error = Infallible>>, Infallible> {
+async fn answer(request: Request<Incoming>, message: Bytes) -> Result<Response<Unary>, Infallible> {
     // The call is read whole before it is answered.
     let _ = request.into_body().collect().await;
-    let status =
-        HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
-    let body = Full::new(message).with_trailers(async move { Some(Ok(status)) });
+    let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+    let body = Unary { message: Some(message), trailers: Some(HeaderMap::from_iter([status])) };
     Ok(Response::builder().header("content-type", "application/grpc").body(body).unwrap())
+}
+
+/// A message, and then trailers; of a length that is not told before.
+struct Unary {
+    message: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Body for Unary {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = self.message.take().map(Frame::data);
+        Poll::Ready(frame.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
 }
