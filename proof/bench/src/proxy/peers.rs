@@ -7,6 +7,7 @@ pub(crate) mod nginx;
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -171,7 +172,8 @@ impl Up {
     pub(crate) fn logged(&self) -> u64 {
         let entries = fs::read_dir(&self.site.folder).unwrap().flatten();
         let logs = entries.filter(|entry| entry.path().extension().is_some_and(|name| name == "log"));
-        logs.map(|log| log.metadata().unwrap().len()).sum()
+        // Not its length: whoever does not append goes on behind what was forgotten, and leaves a hole.
+        logs.map(|log| log.metadata().unwrap().blocks() * 512).sum()
     }
 
     /// The last lines that it said.
