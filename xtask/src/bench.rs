@@ -6,19 +6,21 @@ use std::ffi::OsString;
 use crate::exit::{self, Unable};
 use crate::metadata::Workspace;
 use crate::shell;
+use crate::test::install;
 
 /// The crate that holds the benches.
 const CRATE: &str = "mamparo-bench";
 /// The program that some benches run in processes of its own, beside that of the benches.
 const PROGRAM: &str = "mamparo";
 /// Those benches.
-const OF_PROGRAM: [&str; 3] = ["hub", "node", "shop"];
+const OF_PROGRAM: [&str; 4] = ["hub", "node", "proxy", "shop"];
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench --list
   cargo xtask bench ledger
   cargo xtask bench shop --json > shop.json
+  cargo xtask bench proxy plain --install    one part of it, with the peers that are missing
   cargo xtask bench ledger -- --callers 64   arguments of the bench itself
 
 A bench exits with 1 when a target does not hold.";
@@ -30,12 +32,18 @@ pub(crate) struct Args {
     /// Which bench to run
     #[arg(required_unless_present = "list")]
     name: Option<String>,
+    /// The part of it to run alone; `proxy` has parts
+    #[arg(conflicts_with = "list")]
+    part: Option<String>,
     /// Name the benches there are
     #[arg(long, conflicts_with = "name")]
     list: bool,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
+    /// Install the programs that the proxy is compared with, where they are missing
+    #[arg(long)]
+    install: bool,
     /// Arguments for the bench itself
     #[arg(last = true)]
     rest: Vec<OsString>,
@@ -51,6 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Unable> {
         return Err(Unable(format!(
             "there are no benches yet: the workspace has no crate `{CRATE}` (proof/bench)"
         )));
+    }
+    if args.install {
+        install::peers(&Workspace::read(&root)?.target)?;
     }
     if needs_program(args) {
         let mut cargo = shell::cargo(&root);
@@ -82,7 +93,7 @@ fn needs_program(args: &Args) -> bool {
 fn words(args: &Args) -> Vec<&str> {
     let list = args.list.then_some("--list");
     let json = args.json.then_some("--json");
-    list.into_iter().chain(args.name.as_deref()).chain(json).collect()
+    list.into_iter().chain(args.name.as_deref()).chain(args.part.as_deref()).chain(json).collect()
 }
 
 #[cfg(test)]
@@ -103,6 +114,7 @@ mod tests {
             (&["bench", "ledger"][..], &["ledger"][..]),
             (&["bench", "ledger", "--json"], &["ledger", "--json"]),
             (&["bench", "--list"], &["--list"]),
+            (&["bench", "proxy", "plain", "--install"], &["proxy", "plain"]),
         ] {
             assert_eq!(words(&Command::try_parse_from(line).unwrap().args), told);
         }
@@ -112,9 +124,12 @@ mod tests {
 
     #[test]
     fn the_program_is_built_where_it_is_what_is_measured() {
-        for (line, built) in
-            [(&["bench", "shop"][..], true), (&["bench", "ledger"], false), (&["bench", "--list"], false)]
-        {
+        for (line, built) in [
+            (&["bench", "shop"][..], true),
+            (&["bench", "ledger"], false),
+            (&["bench", "--list"], false),
+            (&["bench", "proxy"], true),
+        ] {
             assert_eq!(needs_program(&Command::try_parse_from(line).unwrap().args), built);
         }
     }

