@@ -6,11 +6,13 @@ mod asks;
 mod end;
 mod face;
 mod hub;
+mod kept;
 mod metrics;
+mod names;
+mod papers;
 mod reload;
 mod routing;
 mod sockets;
-mod stacks;
 mod upgrade;
 
 use std::num::NonZeroUsize;
@@ -21,16 +23,17 @@ use std::sync::atomic::AtomicBool;
 use asks::Ask;
 use face::Face;
 use hub::OpenHub;
+use kept::{Kept, Known};
 use mamparo_admin::Server;
 use mamparo_admin::limits::SOCKET_NAME;
 use mamparo_config::{Config, Role};
 use mamparo_context::Clock;
 use mamparo_proxy::{Door, Entry, Limits, Listener, Proxy, Routing};
+use mamparo_tls::ServerTls;
 use metrics::Metrics;
 pub(crate) use reload::Followed;
 use reload::{Reload, watch};
 use sockets::Sockets;
-use stacks::{Known, Stacks};
 use tokio::sync::mpsc;
 use upgrade::{Heir, Successor, Upgrades};
 
@@ -46,7 +49,7 @@ const WORKERS_MAX: usize = 8;
 
 /// Whether a gateway can serve the routes of `config`.
 pub(crate) fn check(config: &Config) -> Outcome {
-    routing::routing(config, &Addresses::new(), &mut Stacks::after(&Known::new())).map(drop)
+    routing::routing(config, &Addresses::new(), &mut Kept::after(&Known::default())).map(drop)
 }
 
 /// Runs the roles of `config` until it is time to stop; `followed` is the file that it comes from. `data` is prepared.
@@ -131,9 +134,13 @@ impl Node {
         let watched = followed.file.clone().filter(|_| followed.watch);
         let (reload, routing) = Reload::new(followed, config.clone(), addresses, Arc::clone(&metrics))?;
         let gateway = match config.roles.contains(&Role::Gateway) {
-            true => Some(gateway(config, routing, &metrics, &mut sockets)?),
+            true => Some(gateway(config, routing, &metrics, &mut sockets, reload.tls())?),
             false => None,
         };
+        if let Some(gateway) = &gateway {
+            tokio::spawn(names::follow(gateway.steering(), reload.found(), reload.standing()));
+            tokio::spawn(papers::follow(reload.papers()));
+        }
         sockets.settle();
         let (asks, asked) = asks::channel();
         asks::listen_to_signals(asks.clone()).map_err(Failure::other)?;
@@ -231,8 +238,9 @@ fn gateway(
     routing: Routing,
     metrics: &Metrics,
     sockets: &mut Sockets,
+    tls: Option<Arc<ServerTls>>,
 ) -> Result<Proxy, Failure> {
-    let listeners = vec![
+    let mut listeners = vec![
         Listener {
             socket: sockets.listen("listeners.gateway", config.listeners.gateway)?,
             door: Door::Edge,
@@ -244,6 +252,10 @@ fn gateway(
             entry: Entry::default(),
         },
     ];
+    if let (Some(address), Some(tls)) = (config.listeners.gateway_tls, tls) {
+        let socket = sockets.listen("listeners.gateway_tls", address)?;
+        listeners.push(Listener { socket, door: Door::Edge, entry: Entry { tls: Some(tls) } });
+    }
     let mut options = mamparo_proxy::Options::new(routing);
     let workers = config.gateway.workers.and_then(NonZeroUsize::new);
     options.workers =
@@ -256,6 +268,8 @@ fn gateway(
         header_time: limits.header_time,
         body_idle: limits.body_idle,
         idle_time: limits.idle,
+        connections_per_source: limits.connections_per_source,
+        tunnel_idle: limits.tunnel_idle,
         ..Limits::default()
     };
     Proxy::start(options, listeners, Arc::clone(&metrics.proxy)).map_err(Failure::other)

@@ -19,6 +19,8 @@ const TABLE: &[Row] = &[
     // words that every plane shares know nobody, not even each other, and do no I/O
     Row { room: "base/*", sees: &[], never: RUNTIME },
     // a plane knows itself; what it needs from another it takes as a small trait of its own
+    // decides and does nothing: no runtime comes in
+    Row { room: "calls/balance", sees: &["base/*"], never: RUNTIME },
     Row { room: "calls/*", sees: &["base/*", "calls/*"], never: &[] },
     // the one bridge between the two planes: the journal that a cache asks for is a table of a ledger. It is a crate of
     // its own, so that neither the cache nor the ledger learns of the other (docs/adr/0005)
@@ -26,8 +28,20 @@ const TABLE: &[Row] = &[
     Row { room: "events/*", sees: &["base/*", "events/*"], never: &[] },
     Row { room: "data/*", sees: &["base/*", "data/*"], never: &[] },
     Row { room: "trust/*", sees: &["base/*", "trust/*"], never: &[] },
-    // one file, one schema: it builds nothing of what it describes; policies are described in their own words
-    Row { room: "control/config", sees: &["base/*", "calls/policy"], never: &[] },
+    // one file, one schema: it builds nothing of what it describes; what a route and a service may have is described in
+    // the words of the room that has it (docs/adr/0006)
+    Row {
+        room: "control/config",
+        sees: &[
+            "base/*",
+            "calls/balance",
+            "calls/http-cache",
+            "calls/policy",
+            "calls/tls",
+            "calls/transform",
+        ],
+        never: &[],
+    },
     // shows and moves what a process with a ledger keeps
     Row { room: "control/admin", sees: &["base/*", "events/*"], never: &[] },
     // how the shop's services speak HTTP, to their callers and to each other

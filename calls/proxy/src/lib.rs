@@ -41,7 +41,7 @@ mod upgrade;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};
-pub use proxy::{Drained, Proxy, StartError};
+pub use proxy::{Drained, Proxy, StartError, Steering};
 pub use route::{
     Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch,
     Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted,

@@ -128,23 +128,18 @@ impl Proxy {
         self.metrics.forget(&before.routing, &next.routing);
     }
 
-    /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
-    /// come back find the new ones; what is known of those that stay is kept.
+    /// Gives the service `name` other endpoints, as [`Steering::set_endpoints`].
     ///
     /// # Errors
-    /// There are more endpoints than a service may have, or one weighs too much; nothing has changed then.
+    /// As there.
     pub fn set_endpoints(&self, name: &str, endpoints: &[Endpoint]) -> Result<bool, RoutingError> {
-        let now = self.clock.moment();
-        let mut known = Ok(true);
-        self.snapshot.rcu(|current| {
-            match current.routing.with_endpoints(name, endpoints.to_vec(), now) {
-                Ok(Some(routing)) => return Arc::new(Snapshot::new(routing, &self.metrics)),
-                Ok(None) => known = Ok(false),
-                Err(error) => known = Err(error),
-            }
-            Arc::clone(current)
-        });
-        known
+        self.steering().set_endpoints(name, endpoints)
+    }
+
+    /// What steers it from elsewhere.
+    pub fn steering(&self) -> Steering {
+        let (snapshot, metrics) = (Arc::clone(&self.snapshot), Arc::clone(&self.metrics));
+        Steering { snapshot, metrics, clock: self.clock.clone() }
     }
 
     /// A look at it, now and later.
@@ -178,6 +173,35 @@ impl Proxy {
             cut += worker.await.unwrap_or(0);
         }
         Drained { cut }
+    }
+}
+
+/// Steers a proxy from elsewhere. Cheap to clone; it steers nothing any more once the proxy is gone.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl Steering {
+    /// Gives the service `name` other endpoints: whether there is such a service. Requests that wait for it to
+    /// come back find the new ones; what is known of those that stay is kept.
+    ///
+    /// # Errors
+    /// There are more endpoints than a service may have, or one weighs too much; nothing has changed then.
+    pub fn set_endpoints(&self, name: &str, endpoints: &[Endpoint]) -> Result<bool, RoutingError> {
+        let now = self.clock.moment();
+        let mut known = Ok(true);
+        self.snapshot.rcu(|current| {
+            match current.routing.with_endpoints(name, endpoints.to_vec(), now) {
+                Ok(Some(routing)) => return Arc::new(Snapshot::new(routing, &self.metrics)),
+                Ok(None) => known = Ok(false),
+                Err(error) => known = Err(error),
+            }
+            Arc::clone(current)
+        });
+        known
     }
 }
 

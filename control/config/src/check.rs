@@ -3,13 +3,14 @@
 mod applications;
 mod gateway;
 mod listeners;
+mod services;
 mod topics;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{CardProvider, Config, LogFormat, LogOptions, Role, Service, Shop, Telemetry};
+use crate::config::{CardProvider, Config, LogFormat, LogOptions, Role, Shop, Telemetry};
 use crate::document;
 use crate::file::{self, File};
 use crate::limits::{ENTRIES_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, TOPIC_BYTES_MAX};
@@ -46,16 +47,22 @@ struct Checker<'c> {
 impl Checker<'_> {
     fn config(&mut self, raw: File) -> Config {
         self.amounts(&raw);
-        let services: BTreeMap<String, Service> = raw
-            .services
-            .into_iter()
-            .map(|(name, service)| (name, Service { address: service.address.map(|address| address.0) }))
-            .collect();
-        for name in services.keys() {
-            self.name("services", name);
-        }
+        let services = self.services(raw.services);
         let listeners = self.listeners(&raw.listeners, &services);
         let gateway = self.gateway(raw.gateway, &services);
+        match (listeners.gateway_tls, &gateway.tls) {
+            (Some(_), None) => {
+                let help = "say `gateway: {tls: {certificates: [{cert: ..., key: ...}]}}`".to_owned();
+                let steps = [Step::Key("listeners"), Step::Key("gateway_tls")];
+                self.at(&steps, "there are no certificates for it".into(), Some(help));
+            }
+            (None, Some(_)) => {
+                let help = "say `listeners: {gateway_tls: 127.0.0.1:8443}`".to_owned();
+                let message = "nothing listens with these certificates".to_owned();
+                self.at(&[Step::Key("gateway"), Step::Key("tls")], message, Some(help));
+            }
+            _ => {}
+        }
         let topics = self.topics(raw.topics);
         let applications = self.applications(raw.applications, &services);
         Config {
@@ -142,6 +149,21 @@ impl Checker<'_> {
     fn at(&mut self, steps: &[Step<'_>], message: String, suggestion: Option<String>) {
         let place = self.tree.at(steps).map_or(Place::default(), |node| node.place);
         self.add(place, path(steps), message, suggestion);
+    }
+
+    /// A problem at `field`, a path such as `certificates[0].hosts[1]`, below what `steps` lead to.
+    fn at_field(&mut self, steps: &[Step<'_>], field: &str, message: String, suggestion: Option<String>) {
+        let mut all = steps.to_vec();
+        for part in field.split('.') {
+            let mut indices = part.split('[');
+            all.extend(indices.next().filter(|key| !key.is_empty()).map(Step::Key));
+            all.extend(indices.filter_map(|index| index.trim_end_matches(']').parse().ok().map(Step::Index)));
+        }
+        // What was left out has no place: then that of what it was left out of.
+        while all.len() > steps.len() && self.tree.at(&all).is_none() {
+            all.pop();
+        }
+        self.at(&all, message, suggestion);
     }
 
     /// A problem at the key of a member of the mapping that `steps` lead to.

@@ -2,18 +2,21 @@
 //! there.
 
 mod gateway;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mamparo_tls::TlsConfig;
 use serde::Serialize;
 
 pub use gateway::{
     PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices, RouteTarget,
     ValueMatch,
 };
+pub use service::{Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol};
 
 /// A configuration that holds together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +71,8 @@ impl Role {
 pub struct Listeners {
     /// Where the gateway takes requests.
     pub gateway: SocketAddr,
+    /// Where the gateway takes requests over TLS.
+    pub gateway_tls: Option<SocketAddr>,
     /// Where services reach each other by name; loopback.
     pub mesh: SocketAddr,
     /// Where health, metrics and the configuration are read; loopback.
@@ -136,6 +141,8 @@ pub struct Gateway {
     pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
+    /// TLS at [`Listeners::gateway_tls`]; there if that is.
+    pub tls: Option<TlsConfig>,
 }
 
 /// What the gateway accepts from a client.
@@ -156,13 +163,11 @@ pub struct GatewayLimits {
     /// How long a connection may rest between two requests.
     #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub idle: Duration,
-}
-
-/// A service that requests can be sent to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Service {
-    /// Where it listens; `None` when the supervisor picks the port of its application.
-    pub address: Option<SocketAddr>,
+    /// Connections from one address at the same time, for each worker.
+    pub connections_per_source: Option<usize>,
+    /// How long nothing may pass through a WebSocket.
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
+    pub tunnel_idle: Duration,
 }
 
 /// A queue or a log of the hub.

@@ -2,15 +2,18 @@
 
 mod gateway;
 mod one_or_many;
+mod service;
 mod wanted;
 
 use std::collections::BTreeMap;
 
+use mamparo_tls::TlsConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::units::{Address, Size, Span};
 pub(crate) use gateway::{Answer, Method, Redirect, Route, RouteMatch, Scheme};
+pub(crate) use service::{Dns, Endpoint, Protocol, Service};
 pub(crate) use wanted::Wanted;
 
 /// The configuration of one installation of Mamparo.
@@ -69,6 +72,8 @@ pub(crate) enum Role {
 pub(crate) struct Listeners {
     /// Where the gateway takes requests. Default: `127.0.0.1:8080`.
     pub(crate) gateway: Option<Address>,
+    /// Where the gateway takes requests over TLS, with the certificates of `gateway.tls`. Default: nowhere.
+    pub(crate) gateway_tls: Option<Address>,
     /// Where services reach each other by name: a request whose host is `<service>.mamparo` goes to that
     /// service, whoever sends it, therefore only a loopback address is accepted. Default: `127.0.0.1:9920`.
     pub(crate) mesh: Option<Address>,
@@ -141,6 +146,9 @@ pub(crate) struct Gateway {
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,
+    /// TLS at the address of `listeners.gateway_tls`. A certificate whose file changes is shown to new connections
+    /// soon after.
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 /// What the gateway accepts from a client.
@@ -160,15 +168,12 @@ pub(crate) struct GatewayLimits {
     pub(crate) body_idle: Option<Span>,
     /// How long a connection may rest between two requests. Default: `75s`.
     pub(crate) idle: Option<Span>,
-}
-
-/// A service that requests can be sent to.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Service {
-    /// Where it listens. Not needed when an application serves it: `mamparo up` then picks a free port once and
-    /// keeps it.
-    pub(crate) address: Option<Address>,
+    /// Connections from one address at the same time, for each worker; one more is answered 503. Not for a gateway
+    /// behind a load balancer that does not say where connections come from. Default: no bound of their own.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) connections_per_source: Option<usize>,
+    /// How long nothing may pass through a WebSocket. Default: `1h`.
+    pub(crate) tunnel_idle: Option<Span>,
 }
 
 /// A queue or a log of the hub, or a name that only hands on.

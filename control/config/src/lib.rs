@@ -24,7 +24,8 @@ pub use check::check;
 pub use config::{
     Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions, LogTopic,
     PathRewrite, QueueTopic, Role, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices,
-    RouteTarget, Service, Shop, Telemetry, Topic, ValueMatch,
+    RouteTarget, Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol, Shop, Telemetry, Topic,
+    ValueMatch,
 };
 pub use document::{Document, read};
 pub use in_force::{InForce, Kept, Next, Refused};

@@ -12,6 +12,10 @@ pub const NAME_BYTES_MAX: usize = 63;
 pub const TOPIC_BYTES_MAX: usize = 200;
 /// Most services, topics or applications, each.
 pub const ENTRIES_MAX: usize = 1_000;
+/// How much of a body is kept so that it can be sent again, where a route says nothing, in bytes.
+pub const REPLAY_BYTES: u64 = 64 << 10;
+/// How much of a body may be kept so that it can be sent again, in bytes.
+pub const REPLAY_BYTES_MAX: u64 = 8 << 20;
 /// Most routes.
 pub const ROUTES_MAX: usize = 10_000;
 /// Longest name of a route, in bytes.

@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::asks::Ask;
 use super::metrics::Metrics;
 use super::reload::Standing;
-use super::routing::name;
 use super::upgrade::State;
 use crate::logging;
 
@@ -165,12 +164,7 @@ impl Answers for Face {
 
 /// The routes in force, each with the name by which logs and metrics call it.
 fn routes(standing: &Standing) -> Value {
-    let routes = standing.config.gateway.routes.iter().map(|route| {
-        let mut shown = json!(route);
-        shown["name"] = name(&route.matches).into();
-        shown
-    });
-    json!({ "generation": standing.generation, "routes": routes.collect::<Vec<_>>() })
+    json!({ "generation": standing.generation, "routes": standing.config.gateway.routes })
 }
 
 fn upstreams(proxy: &View) -> Value {

@@ -12,12 +12,14 @@ use std::time::Instant;
 use mamparo_config::{Config, InForce, Kept, Next, Problem, Refused};
 use mamparo_context::Clock;
 use mamparo_proxy::{Proxy, Routing};
+use mamparo_tls::ServerTls;
 pub(crate) use standing::{Standing, Verdict};
 use tokio::sync::watch::{Receiver, Sender};
 
+use super::kept::{Found, Kept as Keeping, Known};
 use super::metrics::Metrics;
+use super::papers::Papers;
 use super::routing::routing;
-use super::stacks::{Known, Stacks};
 use crate::commands::load::Source;
 use crate::failure::Failure;
 use crate::logging;
@@ -45,7 +47,8 @@ pub(crate) struct Reload {
     running: Config,
     written: Config,
     addresses: Addresses,
-    stacks: Known,
+    known: Known,
+    papers: Arc<Papers>,
     clock: Clock,
     metrics: Arc<Metrics>,
     standing: Sender<Arc<Standing>>,
@@ -66,9 +69,11 @@ impl Reload {
         addresses: Addresses,
         metrics: Arc<Metrics>,
     ) -> Result<(Self, Routing), Failure> {
-        let nothing = Known::new();
-        let mut stacks = Stacks::after(&nothing);
-        let routing = routing(&running, &addresses, &mut stacks)?;
+        let nothing = Known::default();
+        let mut keeping = Keeping::after(&nothing);
+        let routing = routing(&running, &addresses, &mut keeping)?;
+        let known = keeping.into_known();
+        let papers = Arc::new(Papers::load(running.gateway.tls.as_ref(), known.tls())?);
         metrics.watch_policies(routing.policies());
         let clock = Clock::system();
         let standing = Standing::started(running.clone(), followed.file.as_deref(), clock.wall());
@@ -78,13 +83,29 @@ impl Reload {
             written: followed.in_force.config().clone(),
             running,
             addresses,
-            stacks: stacks.into_known(),
+            known,
+            papers,
             clock,
             metrics,
             standing: Sender::new(Arc::new(standing)),
             followed,
         };
         Ok((reload, routing))
+    }
+
+    /// TLS of the gateway, where it has it.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerTls>> {
+        self.papers.server()
+    }
+
+    /// All that is read from files of certificates.
+    pub(crate) fn papers(&self) -> Arc<Papers> {
+        Arc::clone(&self.papers)
+    }
+
+    /// What names were found to have.
+    pub(crate) fn found(&self) -> Found {
+        Arc::clone(self.known.found())
     }
 
     /// How the configuration stands, now and later.
@@ -148,10 +169,12 @@ impl Reload {
     /// Swaps the routing, and what else can change. On a failure nothing has changed.
     fn put(&mut self, config: &Config, proxy: Option<&Proxy>) -> Result<(), Failure> {
         // Policies change in place, so that nothing may go wrong after they have.
-        routing(config, &self.addresses, &mut Stacks::none(&self.stacks))?;
-        let mut stacks = Stacks::after(&self.stacks);
-        let next = routing(config, &self.addresses, &mut stacks)?;
-        self.stacks = stacks.into_known();
+        routing(config, &self.addresses, &mut Keeping::none(&self.known))?;
+        self.papers.reconfigure(config.gateway.tls.as_ref())?;
+        let mut keeping = Keeping::after(&self.known);
+        let next = routing(config, &self.addresses, &mut keeping)?;
+        self.known = keeping.into_known();
+        self.papers.show(self.known.tls());
         self.metrics.watch_policies(next.policies());
         if let Some(proxy) = proxy {
             proxy.reconfigure(next);

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mamparo_config::{Config, RouteAnswer, RouteMatch, RoutePath, RouteServices, RouteTarget, ValueMatch};
+use mamparo_balance::{Algorithm, Endpoint};
+use mamparo_config::{
+    Config, RouteAnswer, RouteMatch, RoutePath, RouteServices, RouteTarget, ServiceEndpoint, ServiceKey,
+    ServicePlace, ValueMatch,
+};
 use mamparo_proxy::{
-    Access, Answer, HeaderMatch, Host, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect, Rewrite,
-    Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
+    Access, Answer, BalanceKey, HeaderMatch, Host, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect,
+    Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 
-use super::stacks::Stacks;
+use super::kept::Kept;
 use crate::failure::Failure;
 use crate::supervise::Addresses;
 
@@ -22,19 +26,31 @@ const MESH_TIME: Duration = Duration::from_secs(30);
 pub(crate) fn routing(
     config: &Config,
     addresses: &Addresses,
-    stacks: &mut Stacks<'_>,
+    kept: &mut Kept<'_>,
 ) -> Result<Routing, Failure> {
-    let routes = config.gateway.routes.iter().map(|one| route(one, stacks)).collect::<Result<Vec<_>, _>>()?;
+    let routes = config.gateway.routes.iter().map(|one| route(one, kept)).collect::<Result<Vec<_>, _>>()?;
     let upstreams = config.services.iter().map(|(name, service)| {
-        let endpoint = addresses.get(name).copied().or(service.address);
-        let settings = Settings { request_timeout: MESH_TIME, ..Settings::default() };
-        Upstream { settings, ..Upstream::new(name, endpoint.as_slice()) }
+        let given = addresses.get(name).copied().map(Endpoint::new);
+        Ok(Upstream {
+            name: name.clone(),
+            endpoints: match (&service.place, given) {
+                (ServicePlace::Endpoints(all), _) => all.iter().map(endpoint).collect(),
+                (ServicePlace::Given, given) => given.into_iter().collect(),
+                // They are found when the name is looked up; what was found last is still known then.
+                (ServicePlace::Dns { name, .. }, _) => kept.found(name),
+            },
+            balance: service.balance.clone(),
+            key: (service.balance.algorithm == Algorithm::Maglev).then(|| key(&service.key)).transpose()?,
+            transport: kept.transport(name, service)?,
+            settings: Settings { request_timeout: MESH_TIME, ..Settings::default() },
+        })
     });
-    Routing::new(routes, upstreams.collect()).map_err(unusable)
+    let upstreams = upstreams.collect::<Result<Vec<_>, Failure>>()?;
+    Routing::new(routes, upstreams).map_err(unusable)
 }
 
-fn route(route: &mamparo_config::Route, stacks: &mut Stacks<'_>) -> Result<Route, Failure> {
-    let policies = route.policies.as_ref().map(|own| stacks.of(&route.name, own)).transpose()?.flatten();
+fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Failure> {
+    let policies = route.policies.as_ref().map(|own| kept.stack(&route.name, own)).transpose()?.flatten();
     Ok(Route {
         name: route.name.clone(),
         matches: route.matches.iter().map(matches).collect::<Result<_, _>>()?,
@@ -43,11 +59,30 @@ fn route(route: &mamparo_config::Route, stacks: &mut Stacks<'_>) -> Result<Route
         target: target(&route.target)?,
         settings: Settings {
             policies,
+            retry: route.retry.map(|retry| kept.retry(&route.name, retry)).transpose()?,
+            replay_bytes: usize::try_from(route.replay).unwrap_or(usize::MAX),
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
             ..Settings::default()
         },
+    })
+}
+
+fn endpoint(one: &ServiceEndpoint) -> Endpoint {
+    let endpoint = Endpoint::new(one.address).weight(one.weight);
+    match &one.zone {
+        Some(zone) => endpoint.zone(zone),
+        None => endpoint,
+    }
+}
+
+fn key(key: &ServiceKey) -> Result<BalanceKey, Failure> {
+    Ok(match key {
+        ServiceKey::Address => BalanceKey::Address,
+        ServiceKey::Path => BalanceKey::Path,
+        ServiceKey::Header(name) => BalanceKey::Header(name.parse().map_err(unusable)?),
+        ServiceKey::Cookie(name) => BalanceKey::Cookie(name.clone()),
     })
 }
 
@@ -145,8 +180,8 @@ mod tests {
             "version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}, b: {{address: '127.0.0.1:2'}}}}\ngateway:\n  routes:\n{routes}"
         );
         let config = check(&text, "f").map_err(|problems| format!("{problems:?}"))?;
-        let known = super::super::stacks::Known::new();
-        routing(&config, &Addresses::new(), &mut Stacks::after(&known))
+        let known = super::super::kept::Known::default();
+        routing(&config, &Addresses::new(), &mut Kept::after(&known))
             .map_err(|failure| format!("{failure:?}"))
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn prove_free(config: &Config) -> Result<(), Failure> {
     }
     let served = config.applications.values().filter_map(|application| application.service.as_deref());
     for service in served {
-        if let Some(address) = config.services.get(service).and_then(|service| service.address) {
+        if let Some(address) = config.services.get(service).and_then(|service| service.address()) {
             bind(&format!("services.{service}.address"), address)?;
         }
     }
@@ -69,7 +69,10 @@ pub(crate) fn choose(config: &Config, run: &Path, random: &Random) -> Result<Add
         fs::read_to_string(&file).ok().and_then(|text| parse(&text)).unwrap_or_default();
     let (mut chosen, mut held) = (Addresses::new(), Vec::new());
     for (name, service) in &config.services {
-        let address = match (service.address, last.remove(name)) {
+        if service.address().is_none() && !service.is_given() {
+            continue;
+        }
+        let address = match (service.address(), last.remove(name)) {
             (Some(address), _) => address,
             (None, kept) => {
                 let listener = kept.and_then(|address| TcpListener::bind(address).ok());

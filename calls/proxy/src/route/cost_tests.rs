@@ -37,7 +37,7 @@ fn routing() -> Routing {
         target: Target::service("a"),
         settings: Settings::default(),
     };
-    let upstream = Upstream { name: "a".into(), endpoints: Vec::new(), settings: Settings::default() };
+    let upstream = Upstream::new("a", &[]);
     Routing::new((0..ROUTES).map(route).collect(), vec![upstream]).unwrap()
 }
 

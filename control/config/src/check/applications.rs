@@ -35,9 +35,14 @@ impl Checker<'_> {
             if let Some(other) = served.insert(service, name) {
                 self.at(&steps, format!("application `{other}` serves `{service}` already"), None);
             }
+            if services.get(service).is_some_and(|one| !one.is_given() && one.address().is_none()) {
+                let message = format!("`{service}` does not listen at one address");
+                let help = "an application listens at the `address` of its service, or where a port is free";
+                self.at(&steps, message, Some(help.to_owned()));
+            }
         }
         for (name, _) in
-            services.iter().filter(|(name, one)| one.address.is_none() && !served.contains_key(name.as_str()))
+            services.iter().filter(|(name, one)| one.is_given() && !served.contains_key(name.as_str()))
         {
             let message = format!("nobody serves `{name}`");
             let help = "give it an `address`, or an application with `service`".to_owned();

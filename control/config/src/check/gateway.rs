@@ -9,12 +9,14 @@ mod target;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
+use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
 use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
 use crate::file;
-use crate::limits::{ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
+use crate::limits::{REPLAY_BYTES, REPLAY_BYTES_MAX, ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
 use crate::tree::Step;
 use overlap::Overlaps;
 use pattern::Patterns;
@@ -71,6 +73,9 @@ impl Checker<'_> {
         let seconds = |span: Option<crate::units::Span>, default| {
             span.map_or(Duration::from_secs(default), |span| span.0)
         };
+        if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
+            self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
+        }
         Gateway {
             routes,
             workers: raw.workers,
@@ -84,7 +89,10 @@ impl Checker<'_> {
                 header_time: seconds(limits.header_time, 10),
                 body_idle: seconds(limits.body_idle, 30),
                 idle: seconds(limits.idle, 75),
+                connections_per_source: limits.connections_per_source,
+                tunnel_idle: seconds(limits.tunnel_idle, 3600),
             },
+            tls: raw.tls,
         }
     }
 
@@ -119,9 +127,31 @@ impl Checker<'_> {
             let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
         }
+        if let Some(Err(wrong)) = raw.retry.as_ref().map(RetryConfig::check) {
+            let keys: Vec<&str> = ["retry"].into_iter().chain(wrong.field.split('.')).collect();
+            self.route_at(index, &keys, wrong.problem, None);
+        }
+        if let (Some(_), None) = (raw.replay, &raw.retry) {
+            let message = "without `retry` nothing is sent again".to_owned();
+            self.route_at(index, &["replay"], message, None);
+        }
+        let replay = raw.replay.map_or(REPLAY_BYTES, |size| size.0);
+        if replay > REPLAY_BYTES_MAX {
+            self.route_at(index, &["replay"], "at most 8MiB".into(), None);
+        }
         let name = self.route_name(index, raw.name, &matches, &mut shared.names);
         let body = raw.body.map(|size| size.0);
-        Route { name, matches, target, timeout, answer_timeout, body, policies: raw.policies }
+        Route {
+            name,
+            matches,
+            target,
+            timeout,
+            answer_timeout,
+            body,
+            policies: raw.policies,
+            retry: raw.retry,
+            replay,
+        }
     }
 
     /// Default deny: a route is open only when it says so.

@@ -17,6 +17,7 @@ impl Checker<'_> {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listeners = Listeners {
             gateway: raw.gateway.map_or(local(8080), |address| address.0),
+            gateway_tls: raw.gateway_tls.map(|address| address.0),
             mesh: raw.mesh.map_or(local(9920), |address| address.0),
             admin: raw.admin.map_or(local(9900), |address| address.0),
             hub: raw.hub.map_or(local(9910), |address| address.0),
@@ -42,10 +43,22 @@ impl Checker<'_> {
         for (name, address, _) in own {
             self.once(&[Step::Key("listeners"), Step::Key(name)], name, address, &mut taken);
         }
+        if let Some(address) = listeners.gateway_tls {
+            self.once(
+                &[Step::Key("listeners"), Step::Key("gateway_tls")],
+                "gateway_tls",
+                address,
+                &mut taken,
+            );
+        }
         for (name, service) in services {
-            if let Some(address) = service.address {
-                let steps = [Step::Key("services"), Step::Key(name), Step::Key("address")];
-                self.once(&steps, &format!("service {name}"), address, &mut taken);
+            for (number, address) in service.addresses().enumerate() {
+                let service = [Step::Key("services"), Step::Key(name)];
+                let alone = [service[0], service[1], Step::Key("address")];
+                let endpoints = [service[0], service[1], Step::Key("endpoints"), Step::Index(number)];
+                let is_alone = self.tree.at(&alone).is_some();
+                let steps = if is_alone { &alone[..] } else { &endpoints[..] };
+                self.once(steps, &format!("service {name}"), address, &mut taken);
             }
         }
         listeners

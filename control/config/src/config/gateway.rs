@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use serde::Serialize;
 
@@ -25,6 +26,10 @@ pub struct Route {
     pub body: Option<u64>,
     /// What a request must pass before it goes to the service.
     pub policies: Option<AdmissionConfig>,
+    /// When a request that failed is sent again.
+    pub retry: Option<RetryConfig>,
+    /// How much of a body is kept so that it can be sent again, in bytes.
+    pub replay: u64,
 }
 
 /// Which requests a route takes; all of it must hold.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,6 +50,13 @@ pub(crate) struct Route {
     pub(crate) body: Option<Size>,
     /// What a request must pass before it goes to the service. Default: nothing.
     pub(crate) policies: Option<AdmissionConfig>,
+    /// When a request that failed is sent again, out of a budget that all requests of the route share. `answer_timeout`
+    /// is the time of each attempt. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat; others are repeated
+    /// where it is certain that nothing has happened, or as `repeat` says. Default: only what nobody has seen.
+    pub(crate) retry: Option<RetryConfig>,
+    /// How much of a body is kept so that it can be sent again; a larger one is sent once. At most `8MiB`.
+    /// Default: `64KiB`.
+    pub(crate) replay: Option<Size>,
 }
 
 /// Which requests a route takes. All that is named must hold; of `path`, `template` and `regex` one is named, and none

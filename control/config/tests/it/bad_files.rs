@@ -26,7 +26,7 @@ fn unknown_keys_are_answered_with_the_likely_one() {
     expect(
         "version: 1\nlisteners: {metrics: '127.0.0.1:1'}\n",
         &[
-            "2:13: listeners.metrics: unknown key `metrics`; keys that may stand here: admin, gateway, hub, mesh",
+            "2:13: listeners.metrics: unknown key `metrics`; keys that may stand here: admin, gateway, gateway_tls, hub, mesh",
         ],
     );
 }
@@ -190,4 +190,60 @@ fn policies_of_a_route_are_checked_with_their_place() {
     let sound = file("rate_limit: {rate: 100, per: 1s, burst: 20}");
     let config = mamparo_config::check(&sound, "f").expect("it is sound");
     assert!(config.gateway.routes[0].policies.as_ref().is_some_and(|policies| policies.rate_limit.is_some()));
+}
+
+#[test]
+fn a_service_is_in_one_place_and_spoken_to_in_one_way() {
+    let problems = |service: &str| {
+        let text = format!("version: 1\nservices:\n  a: {service}\n");
+        let problems = check(&text, "f").map(|_| ()).unwrap_err();
+        problems.into_iter().map(|one| format!("{} {}", one.path, one.message)).collect::<Vec<_>>()
+    };
+    for (service, told) in [
+        (
+            "{address: '127.0.0.1:1', dns: {name: 'a:1'}}",
+            "services.a.dns where it listens is said by `address` already",
+        ),
+        ("{dns: {name: 'a'}}", "services.a.dns.name `a` is not a name and a port"),
+        ("{dns: {name: 'a:1', every: 1ms}}", "services.a.dns.every at least 100ms"),
+        (
+            "{address: '127.0.0.1:1', key: body}",
+            "services.a.key `body` is nothing that requests have in common",
+        ),
+        (
+            "{address: '127.0.0.1:1', balance: {panic_percent: 150}}",
+            "services.a.balance.panic_percent from 0 to 100",
+        ),
+        (
+            "{address: '127.0.0.1:1', tls: {alpn: [h2]}}",
+            "services.a.tls.alpn what is spoken inside follows from `protocol`",
+        ),
+        (
+            "{address: '127.0.0.1:1', tls: {client_cert: a.pem}}",
+            "services.a.tls client_cert is there and needs its private key",
+        ),
+    ] {
+        let all = problems(service);
+        assert!(all.iter().any(|one| one.starts_with(told)), "{service}: {all:?}");
+    }
+}
+
+#[test]
+fn certificates_and_the_address_that_shows_them_come_together() {
+    let told = |text: &str| {
+        let problems = check(&format!("version: 1\n{text}"), "f").map(|_| ()).unwrap_err();
+        problems.into_iter().map(|one| format!("{} {}", one.path, one.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("listeners: {gateway_tls: '127.0.0.1:8443'}\n"),
+        ["listeners.gateway_tls there are no certificates for it"]
+    );
+    assert_eq!(
+        told("gateway: {tls: {certificates: [{cert: a, key: b}]}}\n"),
+        ["gateway.tls nothing listens with these certificates"]
+    );
+    assert_eq!(
+        told("listeners: {gateway_tls: '127.0.0.1:8443'}\ngateway: {tls: {certificates: []}}\n"),
+        ["gateway.tls.certificates at least one, with `cert` and `key`"]
+    );
 }

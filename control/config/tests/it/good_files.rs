@@ -85,3 +85,34 @@ fn the_schema_is_a_schema_and_the_reference_names_every_key() {
     }
     assert!(!reference.contains("| |"), "a key without a type or a meaning in\n{reference}");
 }
+
+#[test]
+fn services_say_where_and_how_they_are_reached() {
+    let text = "version: 1
+listeners: {gateway_tls: '0.0.0.0:8443'}
+gateway:
+  tls: {certificates: [{cert: shop.pem, key: shop.key}], min_version: '1.3'}
+  routes:
+    - {match: {path: /}, service: b, public: true, retry: {attempts: 2}, replay: 128KiB}
+services:
+  a:
+    endpoints: [{address: '127.0.0.1:1', weight: 3, zone: z}, {address: '127.0.0.1:2'}]
+    balance: {algorithm: maglev, health: {check: tcp}}
+    key: header:X-User
+  b:
+    dns: {name: 'b.internal:80', every: 1s}
+    protocol: http2
+    tls: {ca: own.pem}
+    balance: {health: {check: {grpc: {service: x}}}}
+";
+    let config = check(text, "f").unwrap();
+    let a = &config.services["a"];
+    assert_eq!(a.key, mamparo_config::ServiceKey::Header("x-user".into()));
+    assert_eq!(a.addresses().count(), 2);
+    let b = &config.services["b"];
+    assert!(matches!(&b.place, mamparo_config::ServicePlace::Dns { name, .. } if name == "b.internal:80"));
+    let offered = b.tls.as_ref().unwrap().alpn.iter().map(|one| one.as_str()).collect::<Vec<_>>();
+    assert_eq!(offered, ["h2"], "over TLS only what is spoken is offered");
+    assert_eq!(config.gateway.routes[0].replay, 128 << 10);
+    assert!(config.gateway.tls.is_some());
+}

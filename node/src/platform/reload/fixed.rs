@@ -39,7 +39,7 @@ pub(crate) fn changed(next: &Config, started: &Config, addresses: &Addresses) ->
     let keys = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned());
     // A port is picked when an application is started.
     let portless = next.services.iter().filter(|(name, service)| {
-        service.address.is_none() && !addresses.contains_key(*name) && !started.services.contains_key(*name)
+        service.is_given() && !addresses.contains_key(*name) && !started.services.contains_key(*name)
     });
     keys.chain(portless.map(|(name, _)| format!("services.{name}"))).take(KEYS_MAX).collect()
 }

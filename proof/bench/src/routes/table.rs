@@ -63,7 +63,7 @@ pub(crate) fn routes(count: usize) -> Vec<Route> {
 }
 
 pub(crate) fn routing(routes: Vec<Route>) -> Routing {
-    let upstream = Upstream { name: "a".into(), endpoints: Vec::new(), settings: Settings::default() };
+    let upstream = Upstream::new("a", &[]);
     Routing::new(routes, vec![upstream]).unwrap()
 }
 
