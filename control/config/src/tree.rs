@@ -1,5 +1,7 @@
 //! The text as a tree of values, each of which remembers where it stands.
 
+mod plain;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -57,16 +59,10 @@ pub(crate) enum Step<'s> {
 impl Node {
     /// Reads the text of a file.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Problem> {
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_nodes: FILE_NODES_MAX,
-                max_events: 2 * FILE_NODES_MAX,
-            },
-            duplicate_keys: DuplicateKeyPolicy::Error,
-            strict_booleans: true,
-            with_snippet: false,
-        };
-        serde_saphyr::from_str_with_options::<Self>(text, options).map_err(|error| {
+        if let Some(node) = plain::read(text) {
+            return Ok(node);
+        }
+        general::<Self>(text).map_err(|error| {
             let place = error.location().map(Place::from).unwrap_or_default();
             let first_line = error.render().lines().next().unwrap_or("not YAML").to_owned();
             Problem {
@@ -137,6 +133,20 @@ impl Node {
             }
         }
     }
+}
+
+/// Reads text of any kind.
+fn general<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, serde_saphyr::Error> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: FILE_NODES_MAX,
+            max_events: 2 * FILE_NODES_MAX,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options::<T>(text, options)
 }
 
 /// The parser repeats the place in its message; here it stands before it already.

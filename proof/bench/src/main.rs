@@ -75,10 +75,10 @@ enum Bench {
     Node,
     /// What a policy costs a call that it lets through, beside other libraries.
     Policy,
-    /// What finding the route of a request costs among ten thousand.
-    Routes,
     /// What a request costs the gateway, beside nginx, HAProxy and Envoy.
     Proxy,
+    /// What finding the route of a request costs among ten thousand.
+    Routes,
     /// Sagas of three durable steps.
     Saga,
     /// Orders through the whole shop, as its clients see it.
@@ -129,8 +129,8 @@ fn main() -> ExitCode {
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
         Bench::Policy => Ok(policy::bench(&plan)),
-        Bench::Routes => Ok(routes::bench(&plan)),
         Bench::Proxy => proxy::bench(&plan, arguments.part),
+        Bench::Routes => Ok(routes::bench(&plan)),
         Bench::Saga => Ok(saga::bench(&plan)),
         Bench::Shop => shop::bench(&plan),
     };
