@@ -75,13 +75,10 @@ enum Bench {
     Node,
     /// What a policy costs a call that it lets through, beside other libraries.
     Policy,
-<<<<<<< HEAD
-    /// What finding the route of a request costs among ten thousand.
-    Routes,
-=======
     /// What a request costs the gateway, beside nginx, HAProxy and Envoy.
     Proxy,
->>>>>>> bench
+    /// What finding the route of a request costs among ten thousand.
+    Routes,
     /// Sagas of three durable steps.
     Saga,
     /// Orders through the whole shop, as its clients see it.
@@ -91,11 +88,7 @@ enum Bench {
 impl Bench {
     /// Whether the disk decides about its figures, and is not itself what is measured.
     fn is_durable(self) -> bool {
-<<<<<<< HEAD
-        !matches!(self, Self::Cache | Self::Disk | Self::Lanes | Self::Node | Self::Policy | Self::Routes)
-=======
         matches!(self, Self::Hub | Self::Ledger | Self::Saga | Self::Shop)
->>>>>>> bench
     }
 
     fn seconds(self) -> f64 {
@@ -136,11 +129,8 @@ fn main() -> ExitCode {
         Bench::Ledger => Ok(ledger::bench(&plan)),
         Bench::Node => node::bench(&plan),
         Bench::Policy => Ok(policy::bench(&plan)),
-<<<<<<< HEAD
-        Bench::Routes => Ok(routes::bench(&plan)),
-=======
         Bench::Proxy => proxy::bench(&plan, arguments.part),
->>>>>>> bench
+        Bench::Routes => Ok(routes::bench(&plan)),
         Bench::Saga => Ok(saga::bench(&plan)),
         Bench::Shop => shop::bench(&plan),
     };

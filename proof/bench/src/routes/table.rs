@@ -63,8 +63,7 @@ pub(crate) fn routes(count: usize) -> Vec<Route> {
 }
 
 pub(crate) fn routing(routes: Vec<Route>) -> Routing {
-    let upstream = Upstream { name: "a".into(), endpoints: Vec::new(), settings: Settings::default() };
-    Routing::new(routes, vec![upstream]).unwrap()
+    Routing::new(routes, vec![Upstream::new("a", &[])]).unwrap()
 }
 
 /// A request for each route, in an order that follows none.
