@@ -79,7 +79,10 @@ gateway:
         Ok(before) => with_listeners_of(&before, &text),
         Err(_) => text,
     };
-    fs::write(&file, text).unwrap();
+    // Whole or not at all: it looks at its file, too.
+    let new = site.folder.join("mamparo.new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, &file).unwrap();
     Ok(["run", "--role", "gateway", "--config", "mamparo.yaml"].map(str::to_owned).into())
 }
 
