@@ -30,7 +30,7 @@ pub(crate) use load::validity;
 pub use watch::{FileStamp, Watch};
 
 /// TLS as a server: certificates that are chosen by the host that a client asks for, and replaced while it serves.
-/// A connection keeps what it was accepted with.
+/// A connection keeps what it was accepted with. Loading reads files: not on a thread that serves.
 pub struct ServerTls {
     clock: Clock,
     /// They outlive a reload, so that clients may resume after it. A key of a ticket lives for six hours.

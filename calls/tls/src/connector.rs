@@ -21,6 +21,7 @@ use crate::facts::Facts;
 use crate::{pem, rules};
 
 /// TLS as a client towards one service. Sessions are resumed; connections keep what they were made with.
+/// Loading reads files: not on a thread that serves.
 pub struct UpstreamTls {
     clock: Clock,
     current: ArcSwap<Loaded>,

@@ -3,6 +3,8 @@
 
 mod client_auth;
 mod files;
+mod hello;
+mod pass;
 mod programs;
 mod reload;
 mod rig;

@@ -1,12 +1,16 @@
 //! Which certificate is shown for which host, and what is agreed on.
 
+use std::sync::Arc;
+
 use mamparo_context::Clock;
 use mamparo_tls::UpstreamTlsConfig;
 use mamparo_tls::{CertificateConfig, Protocol, ServerTls, TlsConfig, TlsVersion, UnknownHost, Warning};
 use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256};
-use rustls::{HandshakeKind, NamedGroup, ProtocolVersion};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, SignatureScheme};
 
-use crate::rig::{Authority, client, connect, handshake, listener, server};
+use crate::rig::{Authority, client, connect, handshake, leaf, listener, server};
 
 #[tokio::test]
 async fn a_client_is_shown_the_certificate_of_the_host_that_it_asks_for() {
@@ -131,6 +135,29 @@ async fn a_host_may_have_a_certificate_for_each_kind_of_key() {
     assert_eq!(server.warnings(), []);
     let pair = connect(&server, &client(&authority.upstream()), "shop.example").await;
     assert_eq!(pair.shown(&authority, &["ed25519", "rsa"]), "ed25519", "the first that it can verify");
+    let shown = shown_to_old_client(&server, &authority).await;
+    assert_eq!(shown, leaf(&authority.file("rsa.pem")), "a client that does not know the first kind");
+}
+
+/// The certificate that a client is shown that knows no Ed25519.
+async fn shown_to_old_client(server: &ServerTls, authority: &Authority) -> Vec<u8> {
+    let mut provider = aws_lc_rs::default_provider();
+    let mut known = provider.signature_verification_algorithms.mapping.to_vec();
+    known.retain(|(scheme, _)| *scheme != SignatureScheme::ED25519);
+    provider.signature_verification_algorithms.mapping = known.leak();
+    let mut roots = RootCertStore::empty();
+    roots.add(leaf(&authority.ca()).into()).unwrap();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("shop.example").unwrap();
+    let (accepted, connected) = tokio::join!(server.accept(far), connector.connect(name, near));
+    accepted.unwrap();
+    connected.unwrap().get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
 #[test]
