@@ -69,7 +69,8 @@ where
                 async move {
                     let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
                     // Said in the head or not at all: a client that was not told may be sending just now.
-                    if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+                    {
                         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     Ok::<_, Infallible>(answer)
