@@ -29,7 +29,9 @@ pub(crate) fn install(options: &LogOptions) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that nobody takes any more is no reason to fail: what would be said about it goes the same way, and panics.
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     // A second installation is a mistake of the program, and the first log says the same.
     let _ = if is_text(options.format) {
         let logs = logs.with_ansi(is_coloured()).with_filter_reloading();

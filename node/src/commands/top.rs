@@ -7,7 +7,7 @@ mod terminal;
 
 use std::time::Duration;
 
-use mamparo_admin::Client;
+use mamparo_admin::{CallError, Client};
 use mamparo_context::{Clock, duration};
 use report::Report;
 use sample::Sample;
@@ -20,6 +20,9 @@ use crate::output;
 
 /// Rows of routes and of services where nobody's screen ends.
 const ROWS: usize = 20;
+/// How long nobody may answer, and between two tries.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Show what a gateway does just now: requests, errors and latencies by route, connections, services, open breakers.
 ///
@@ -85,8 +88,23 @@ pub(crate) fn run(args: Args) -> Outcome {
     })
 }
 
+/// The metrics as they stand now. While another process takes over, nobody answers for a moment.
 async fn sample(client: &Client) -> Result<Sample, Failure> {
-    match client.get("/metrics").await? {
+    let patient = async {
+        loop {
+            match client.get("/metrics").await {
+                Err(CallError::NotRunning { .. } | CallError::Broken { .. }) => {
+                    tokio::time::sleep(PAUSE).await
+                }
+                other => return other,
+            }
+        }
+    };
+    let answer = match tokio::time::timeout(PATIENCE, patient).await {
+        Ok(answer) => answer?,
+        Err(_) => client.get("/metrics").await?,
+    };
+    match answer {
         Value::String(text) => Ok(Sample::parse(&text)),
         _ => Err(Failure::other(format!("{} shows no metrics", client.service()))),
     }

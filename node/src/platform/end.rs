@@ -35,6 +35,8 @@ pub(super) async fn end(node: Node, end: End, stop: &mut Stop) {
 
 async fn stop_gently(mut node: Node) {
     sockets::notify("STOPPING=1");
+    // A program that was about to take over ends, too.
+    drop(node.upgrades);
     let config = node.reload.config();
     let gateway = &config.config.gateway;
     if let Some(proxy) = node.gateway.take() {

@@ -31,7 +31,7 @@ fn a_node_shows_how_it_serves_and_does_what_its_owner_wants() {
     assert_eq!((&routes["generation"], &routes["routes"][0]["name"]), (&json!(1), &json!("/a")));
     let (_, upstreams) = ask_node("GET", "/upstreams", "");
     assert_eq!((&upstreams[0]["name"], &upstreams[0]["connects"]), (&json!("it"), &json!(1)));
-    assert_eq!(upstreams[0]["endpoints"][0]["address"], json!(one.to_string()));
+    assert_eq!(upstreams[0]["balance"]["endpoints"][0]["address"], json!(one.to_string()));
     eventually("no connection is left", || ask_node("GET", "/connections", "").1["total"] == 0);
     assert_eq!(ask_node("GET", "/connections", "").1["workers"], json!([0, 0]));
     assert_eq!(ask_node("GET", "/readyz", "").0, 200);
@@ -82,4 +82,20 @@ fn a_second_node_on_the_same_data_is_refused_and_a_socket_that_was_left_behind_i
     assert!(world.data().join("node/admin.sock").exists());
     let _again = world.node(&["--role", "gateway"]);
     assert_eq!(ask_socket(&world.data().join("node/admin.sock"), "GET", "/readyz", "").unwrap().0, 200);
+}
+
+#[test]
+fn a_node_whose_log_nobody_takes_any_more_serves_on() {
+    let one = answering("one");
+    let world = World::new("  {}").with(&format!(
+        "services: {{it: {{address: '{one}'}}}}\n\
+         gateway: {{workers: 1, routes: [{{match: {{path: /a}}, service: it, public: true}}]}}"
+    ));
+    let mut node = world.node(&["--role", "gateway"]);
+    node.ignore();
+    for number in 0..20 {
+        assert_eq!(get(world.gateway, "/a").unwrap(), (200, "one".into()), "request {number}");
+    }
+    node.signal(rustix::process::Signal::TERM);
+    assert_eq!(node.wait(), Some(0));
 }

@@ -187,6 +187,11 @@ impl Up {
         wait_for(&self.logged, words)
     }
 
+    /// Listens to it no longer: from its next line on, its pipes are closed.
+    pub(crate) fn ignore(&mut self) {
+        (self.said, self.logged) = (channel().1, channel().1);
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
