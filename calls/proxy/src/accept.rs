@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use crate::worker::Worker;
 pub(crate) use scan::Refusal;
 pub(crate) use serve::{Cut, LocalExecutor, http1};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Socket, Wire};
 
 /// What the requests on one connection share.
 pub(crate) struct Peer {

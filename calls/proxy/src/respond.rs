@@ -12,7 +12,6 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
@@ -22,7 +21,7 @@ use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
 use crate::tunnel::Tunnel;
-use crate::upgrade;
+use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
 pub(crate) use ticket::{Taken, Ticket};
 
@@ -50,7 +49,7 @@ pub(crate) fn service(
 pub(crate) fn tunnel(
     mut ticket: Ticket,
     mut answer: Response<Incoming>,
-    client: OnUpgrade,
+    client: Client,
     lease: Lease,
 ) -> Response<Body> {
     let peer = Rc::clone(ticket.peer());
