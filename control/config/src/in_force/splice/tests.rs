@@ -1,3 +1,5 @@
+//! That a spliced tree is the tree that the parser would have read.
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
