@@ -1,6 +1,7 @@
 //! One thread that serves: what it knows, what it shares with nobody, and how it ends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,6 +45,22 @@ impl Snapshot {
             services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: metrics.route(&NO_ROUTE.into()),
+            routing,
+        }
+    }
+
+    /// The same for a routing that follows on `before`: routes that stay keep their handles, and of thousands of routes
+    /// a few are looked up.
+    pub(crate) fn after(before: &Self, routing: Routing, metrics: &Metrics) -> Self {
+        let names = before.routing.routes().iter().map(|route| &*route.name);
+        let known: HashMap<&str, &RouteMetrics> = names.zip(&before.routes).collect();
+        let route =
+            |name: &Arc<str>| known.get(&**name).map_or_else(|| metrics.route(name), |own| (*own).clone());
+        Self {
+            routes: routing.routes().iter().map(|checked| route(&checked.name)).collect(),
+            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
+            no_route: before.no_route.clone(),
             routing,
         }
     }
