@@ -36,6 +36,8 @@ struct Spot {
 struct Routes {
     patterns: Patterns,
     names: HashSet<String>,
+    /// What holds for a route that says nothing.
+    server_timing: bool,
 }
 
 impl Checker<'_> {
@@ -44,7 +46,7 @@ impl Checker<'_> {
             let message = format!("{} routes, at most {ROUTES_MAX} are read", raw.routes.len());
             self.at(&ROUTES, message, None);
         }
-        let mut shared = Routes::default();
+        let mut shared = Routes { server_timing: raw.server_timing.unwrap_or(false), ..Routes::default() };
         let mut overlaps = Overlaps::default();
         let mut routes: Vec<Route> = Vec::new();
         for (index, route) in raw.routes.into_iter().take(ROUTES_MAX).enumerate() {
@@ -76,7 +78,12 @@ impl Checker<'_> {
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
         }
+        if let Err(wrong) = raw.forwarded.check() {
+            let steps = [Step::Key("gateway"), Step::Key("forwarded")];
+            self.at_field(&steps, &wrong.field, wrong.problem, None);
+        }
         Gateway {
+            forwarded: raw.forwarded,
             routes,
             workers: raw.workers,
             drain_delay: seconds(raw.drain_delay, 0),
@@ -151,6 +158,7 @@ impl Checker<'_> {
             policies: raw.policies,
             retry: raw.retry,
             replay,
+            server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }
     }
 
