@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mamparo_tls::TlsConfig;
+use mamparo_transform::forwarded::ForwardedConfig;
 use serde::Serialize;
 
 pub use gateway::{
@@ -141,6 +142,8 @@ pub struct Gateway {
     pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
+    /// Whose word counts on where a request comes from.
+    pub forwarded: ForwardedConfig,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
     /// The lines about requests.
