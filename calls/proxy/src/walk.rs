@@ -136,6 +136,7 @@ fn past_the_stops<'a>(
         }
         return Err(refusal.into());
     }
+    identify::is_directed(peer, request.headers())?;
     let worker = peer.worker();
     let mut way = route::find(&snapshot.routing, peer.door, &request, || worker.random.next_u64())?;
     way.stand_in(|service| snapshot.routing.has_endpoint(service));

@@ -40,7 +40,12 @@ impl Snapshot {
     pub(crate) fn new(routing: Routing, metrics: &Metrics) -> Self {
         Self {
             routes: routing.routes().iter().map(|route| metrics.route(&route.name)).collect(),
-            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            services: routing
+                .services()
+                .iter()
+                .enumerate()
+                .map(|(number, one)| metrics.service(&one.name, routing.entrance().leads_to(number)))
+                .collect(),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: metrics.route(&NO_ROUTE.into()),
             routing,

@@ -102,4 +102,34 @@ fn every_request_is_one_line() {
     let never = &lines.about("/logged-never", 1)[0];
     assert!(never.contains(r#""status":499"#) && never.contains(r#""aborted":true"#), "{never}");
     assert_eq!(lines.about("/logged-", 4).len(), 4);
+
+    passed_connections(&lines);
+}
+
+/// A connection that is passed on is one line, too.
+fn passed_connections(lines: &Lines) {
+    let service = Service::start(|mut connection| {
+        connection.send("twelve bytes");
+        connection.is_closed();
+    });
+    let host = "logged.passed.test";
+    let rig = crate::passed::rig_for(host, &[service.address]);
+    let mut client = rig.client();
+    let hello = crate::passed::hello(host);
+    client.send(&hello);
+    client.close_writing();
+    assert!(!client.is_closed(), "it was answered");
+    let line = &lines.about(host, 1)[0];
+    let received = format!("\"received\":{},", hello.len());
+    for part in [
+        r#""target":"access""#,
+        r#""kind":"tcp""#,
+        r#""service":"it""#,
+        r#""sent":12"#,
+        &received,
+        r#""code":"","#,
+        r#""aborted":false"#,
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }

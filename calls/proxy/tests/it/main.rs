@@ -6,11 +6,13 @@
 mod bodies;
 mod curl;
 mod drain;
+mod entry;
 mod framing;
 mod headers;
 mod http2;
 mod limits;
 mod log;
+mod passed;
 mod policies;
 mod rig;
 mod routes;
