@@ -72,6 +72,16 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// As it stands in the access log.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
 impl Peer {
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.seat.worker

@@ -94,6 +94,7 @@ impl Proxy {
         let (done, worker) = oneshot::channel();
         let start = worker::Start {
             limits: options.limits.clone(),
+            access_log: options.access_log.clone(),
             clock: options.clock.clone(),
             probes: number == 0,
             random: Random::seeded(options.random.next_u64()),

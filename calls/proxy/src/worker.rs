@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
 use crate::accept::{self, Sources};
+use crate::access::{self, AccessLog};
 use crate::health;
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
@@ -68,6 +69,7 @@ impl Deref for LocalSnapshot {
 /// What a worker is started with.
 pub(crate) struct Start {
     pub(crate) limits: Limits,
+    pub(crate) access_log: AccessLog,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) metrics: Arc<Metrics>,
@@ -103,6 +105,7 @@ pub(crate) struct Worker {
     pub(crate) sources: Sources,
     /// Copies of requests that are on their way.
     pub(crate) mirrors: Cell<usize>,
+    pub(crate) access_log: AccessLog,
     current: RefCell<Current>,
 }
 
@@ -204,6 +207,7 @@ impl Worker {
             metrics: start.metrics,
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
+            access_log: start.access_log,
             current: RefCell::new(Current { cache, local }),
         }
     }
@@ -225,9 +229,16 @@ pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .on_thread_park(access::flush)
         .build_local(tokio::runtime::LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(start, ready)),
+        Ok(runtime) => {
+            let cut = runtime.block_on(serve(start, ready));
+            // What is cut has a line, too.
+            drop(runtime);
+            access::flush();
+            cut
+        }
         Err(error) => {
             let _ = ready.send(Err(error));
             0

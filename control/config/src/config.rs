@@ -143,6 +143,17 @@ pub struct Gateway {
     pub limits: GatewayLimits,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
+    /// The lines about requests.
+    pub access_log: AccessLog,
+}
+
+/// The lines about requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AccessLog {
+    /// The share of requests that have a line, 0 to 1; `None` for all.
+    pub sample: Option<f64>,
+    /// What a line says; `None` for all of it.
+    pub fields: Option<Vec<String>>,
 }
 
 /// What the gateway accepts from a client.

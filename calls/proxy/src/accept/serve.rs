@@ -66,7 +66,8 @@ where
             let io = WireIo::http1(socket, first, limits, wire, clock);
             let service = service_fn(|request| {
                 let peer = Rc::clone(&peer);
-                async move {
+                // Boxed: hyper keeps room for one of these as long as the connection lives.
+                Box::pin(async move {
                     let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
                     // Said in the head or not at all: a client that was not told may be sending just now.
                     if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS
@@ -74,7 +75,7 @@ where
                         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     Ok::<_, Infallible>(answer)
-                }
+                })
             });
             let io = TokioIo::new(Staying(SendWrapper::new(io)));
             let serving = worker.http1.serve_connection(io, service).with_upgrades();

@@ -14,6 +14,7 @@ use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
 use crate::accept::{Peer, Protocol};
+use crate::access::{self, Line};
 use crate::forward::Fate;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
 use crate::worker::LocalSnapshot;
@@ -173,6 +174,50 @@ impl Ticket {
 }
 
 impl Ticket {
+    /// The request as a line of the access log.
+    fn log(&self, took: Duration, status: u16, aborted: bool) {
+        let worker = self.peer.worker();
+        let log = &worker.access_log;
+        let is_left_out = |share: f64| status < 500 && !aborted && worker.random.unit() >= share;
+        if !tracing::enabled!(target: "access", tracing::Level::INFO) || log.sample.is_some_and(is_left_out) {
+            return;
+        }
+        let (route, _, service) = self.taker();
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes()));
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (sent, code, protocol) = (self.sent, self.code, self.peer.protocol.as_str());
+        let client = self.peer.client.address.as_bytes();
+        let Some(sink) = &log.sink else {
+            let (trace, client) = (self.trace.trace_id(), String::from_utf8_lossy(client));
+            tracing::info!(
+                target: "access",
+                method, path, status, sent, received, duration_us, route, service, code, aborted,
+                %trace, protocol, %client,
+            );
+            return;
+        };
+        let trace = &self.trace_text();
+        let at = worker.clock.wall();
+        let line = Line {
+            at,
+            method,
+            path,
+            status,
+            sent,
+            received,
+            duration_us,
+            route,
+            service,
+            code,
+            aborted,
+            trace,
+            protocol,
+            client,
+        };
+        access::write(log, sink, &line);
+    }
+
     /// The request as a span.
     #[cold]
     fn record(&self, clock: &Clock, took: Duration, status: u16) {
@@ -214,27 +259,14 @@ impl Drop for Ticket {
         let took = now.saturating_duration_since(self.started);
         let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         let aborted = !self.complete;
-        let (route, metrics, service) = self.taker();
+        let (_, metrics, _) = self.taker();
         metrics.record(status, aborted, took);
         worker.metrics.in_flight.dec();
         if aborted && self.code.is_empty() && self.peer.protocol == Protocol::Http2 {
             self.peer.wire.is_given_up(now);
         }
         self.peer.wire.end(now);
-        tracing::info!(
-            target: "access",
-            method = self.method.as_str(),
-            path = self.uri.path(),
-            status,
-            sent = self.sent,
-            received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes())),
-            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            route,
-            service,
-            code = self.code,
-            aborted,
-            trace = %self.trace.trace_id(),
-        );
+        self.log(took, status, aborted);
         if is_recording() && self.trace.is_sampled() {
             self.record(&worker.clock, took, status);
         }

@@ -14,12 +14,30 @@ use mamparo_policy::stack::{ClientConfig, InvalidStack};
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
-use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
+use crate::config::{AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
 use crate::file;
 use crate::limits::{REPLAY_BYTES, REPLAY_BYTES_MAX, ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
+use crate::suggest::suggestion;
 use crate::tree::Step;
 use overlap::Overlaps;
 use pattern::Patterns;
+
+/// What a line about a request may say.
+const ACCESS_FIELDS: [&str; 13] = [
+    "method",
+    "path",
+    "status",
+    "sent",
+    "received",
+    "duration_us",
+    "route",
+    "service",
+    "code",
+    "aborted",
+    "trace",
+    "protocol",
+    "client",
+];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
 
@@ -76,6 +94,14 @@ impl Checker<'_> {
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
         }
+        for (number, field) in raw.access_log.fields.iter().flatten().enumerate() {
+            if !ACCESS_FIELDS.contains(&field.as_str()) {
+                let steps = [Step::Key("gateway"), Step::Key("access_log")];
+                let help = suggestion(field, "fields that a line has", &ACCESS_FIELDS);
+                let message = format!("there is no field `{field}`");
+                self.at_field(&steps, &format!("fields[{number}]"), message, Some(help));
+            }
+        }
         Gateway {
             routes,
             workers: raw.workers,
@@ -93,6 +119,7 @@ impl Checker<'_> {
                 tunnel_idle: seconds(limits.tunnel_idle, 3600),
             },
             tls: raw.tls,
+            access_log: AccessLog { sample: raw.access_log.sample, fields: raw.access_log.fields },
         }
     }
 

@@ -14,8 +14,9 @@ pub(crate) fn keep(next: Config, running: &Config) -> Config {
     let mut kept = running.clone();
     kept.services = services;
     kept.log.level = log.level;
-    let (workers, limits) = (kept.gateway.workers, kept.gateway.limits);
+    let (workers, limits, access_log) = (kept.gateway.workers, kept.gateway.limits, kept.gateway.access_log);
     kept.gateway = gateway;
+    kept.gateway.access_log = access_log;
     kept.gateway.workers = workers;
     kept.gateway.limits = limits;
     kept
@@ -31,6 +32,7 @@ pub(crate) fn changed(next: &Config, started: &Config, addresses: &Addresses) ->
         ("log.format", next.log.format != started.log.format),
         ("telemetry", next.telemetry != started.telemetry),
         ("gateway.workers", next.gateway.workers != started.gateway.workers),
+        ("gateway.access_log", next.gateway.access_log != started.gateway.access_log),
         ("gateway.limits", next.gateway.limits != started.gateway.limits),
         ("topics", next.topics != started.topics),
         ("applications", next.applications != started.applications),
