@@ -138,6 +138,7 @@ fn past_the_stops<'a>(
         }
         return Err(refusal.into());
     }
+    identify::is_directed(peer, request.headers())?;
     let worker = peer.worker();
     identify::drop_claims(request.headers_mut());
     ticket.comes_from(snapshot.routing.origins().find(peer, request.headers_mut()));

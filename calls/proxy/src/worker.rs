@@ -24,7 +24,7 @@ use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
 use crate::options::{Door, Entry};
 use crate::pool::Pool;
-use crate::route::Routing;
+use crate::route::{Routing, Service};
 
 /// A routing and the metric handles that belong to it.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Snapshot {
     pub(crate) fn new(routing: Routing, metrics: &Metrics) -> Self {
         Self {
             routes: routing.routes().iter().map(|route| metrics.route(&route.name)).collect(),
-            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            services: of_services(&routing, metrics),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: metrics.route(&NO_ROUTE.into()),
             routing,
@@ -58,12 +58,19 @@ impl Snapshot {
             |name: &Arc<str>| known.get(&**name).map_or_else(|| metrics.route(name), |own| (*own).clone());
         Self {
             routes: routing.routes().iter().map(|checked| route(&checked.name)).collect(),
-            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            services: of_services(&routing, metrics),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: before.no_route.clone(),
             routing,
         }
     }
+}
+
+fn of_services(routing: &Routing, metrics: &Metrics) -> Vec<ServiceMetrics> {
+    let of = |(number, one): (usize, &Arc<Service>)| {
+        metrics.service(&one.name, routing.entrance().leads_to(number))
+    };
+    routing.services().iter().enumerate().map(of).collect()
 }
 
 /// A snapshot as one worker holds it: its requests count their hold on it without atomics.

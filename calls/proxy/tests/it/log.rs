@@ -110,4 +110,33 @@ fn every_request_is_one_line() {
     assert_eq!(behind.answer().status(), 200);
     let behind = &lines.about("/logged-behind", 1)[0];
     assert!(behind.contains(r#""client":"192.0.2.7""#), "{behind}");
+    passed_connections(&lines);
+}
+
+/// A connection that is passed on is one line, too.
+fn passed_connections(lines: &Lines) {
+    let service = Service::start(|mut connection| {
+        connection.send("twelve bytes");
+        connection.is_closed();
+    });
+    let host = "logged.passed.test";
+    let rig = crate::passed::rig_for(host, &[service.address]);
+    let mut client = rig.client();
+    let hello = crate::passed::hello(host);
+    client.send(&hello);
+    client.close_writing();
+    assert!(!client.is_closed(), "it was answered");
+    let line = &lines.about(host, 1)[0];
+    let received = format!("\"received\":{},", hello.len());
+    for part in [
+        r#""target":"access""#,
+        r#""kind":"tcp""#,
+        r#""service":"it""#,
+        r#""sent":12"#,
+        &received,
+        r#""code":"","#,
+        r#""aborted":false"#,
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }

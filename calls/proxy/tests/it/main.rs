@@ -6,6 +6,7 @@
 mod bodies;
 mod curl;
 mod drain;
+mod entry;
 mod framing;
 mod grpc;
 mod headers;
@@ -13,6 +14,7 @@ mod http2;
 mod limits;
 mod log;
 mod origin;
+mod passed;
 mod policies;
 mod rig;
 mod routes;
