@@ -27,6 +27,7 @@ mod identify;
 mod route;
 
 mod admit;
+mod cached;
 mod forward;
 mod health;
 mod pool;

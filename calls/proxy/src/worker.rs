@@ -98,6 +98,8 @@ pub(crate) struct Worker {
     pub(crate) sources: Sources,
     /// Copies of requests that are on their way.
     pub(crate) mirrors: Cell<usize>,
+    /// Answers that are read or fetched for a cache alone.
+    pub(crate) reads_behind: Cell<usize>,
     current: RefCell<Current>,
 }
 
@@ -199,6 +201,7 @@ impl Worker {
             metrics: start.metrics,
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
+            reads_behind: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
     }

@@ -85,6 +85,15 @@ impl Stack {
     pub fn enter_quotas(self: &Arc<Self>, cx: &Context) -> Entering {
         Entering::new(self, cx, Which::Quotas)
     }
+
+    /// Takes an attempt through all admission policies but its rate limits, for whoever makes a call that nobody has asked
+    /// for, such as a cache that refreshes what it has.
+    ///
+    /// # Errors
+    /// As those of [`enter`](Self::enter).
+    pub fn enter_unasked(self: &Arc<Self>, cx: &Context) -> Entering {
+        Entering::new(self, cx, Which::Others)
+    }
 }
 
 impl Future for Entering {
