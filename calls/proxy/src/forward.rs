@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -54,6 +55,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) failover: Option<usize>,
     /// What it has in common with others that are to reach the same endpoint.
     pub(crate) key: Option<u64>,
+    /// The host that the client named, where its route keeps answers.
+    pub(crate) named: Option<Box<HeaderValue>>,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
 }

@@ -29,6 +29,7 @@ mod origin;
 mod route;
 
 mod admit;
+mod cached;
 mod forward;
 mod health;
 mod pool;

@@ -62,6 +62,8 @@ pub(crate) enum Problem {
     UpstreamTimeout,
     #[error("the deadline of the request has passed")]
     Deadline,
+    #[error("nothing is kept that answers the request, and it asks for nothing else")]
+    NotCached,
     #[error("too many connections")]
     TooManyConnections,
     #[error("not at the moment: {}", refused(*.0))]
@@ -105,6 +107,7 @@ impl Problem {
             Self::BadAnswer => "service-answer-malformed",
             Self::UpstreamTimeout => "service-timeout",
             Self::Deadline => "deadline-passed",
+            Self::NotCached => "not-cached",
             Self::TooManyConnections => "too-many-connections",
             Self::Refused(refusal) => match refusal.policy {
                 Policy::RateLimit => "rate-limited",
@@ -133,7 +136,7 @@ impl Problem {
             }
             Self::Refused(refusal) => policy_http::status(&refusal),
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout | Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout | Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 

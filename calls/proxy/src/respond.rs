@@ -10,9 +10,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::response::Parts;
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use mamparo_http_cache::Fill;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
@@ -25,26 +27,47 @@ use crate::route::Own;
 use crate::tunnel::Tunnel;
 use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
-pub(crate) use ticket::{Taken, Ticket};
+pub(crate) use ticket::{Held, Taken, Ticket};
+
+/// What the body of an answer comes over, and by when it must have come.
+pub(crate) struct Origin {
+    pub(crate) lease: Lease,
+    pub(crate) deadline: Instant,
+}
 
 /// Passes on the answer of a service.
 pub(crate) fn service(
-    mut ticket: Ticket,
+    ticket: Ticket,
     answer: Response<Incoming>,
     lease: Lease,
     deadline: Instant,
 ) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
-    if hop_by_hop::strip(&mut parts.headers).chunked {
+    strip(&mut parts.headers, &incoming);
+    stream(ticket, parts, (incoming, Origin { lease, deadline }), None)
+}
+
+/// Removes what the head of an answer says of the connection that it came over.
+pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
+    if hop_by_hop::strip(headers).chunked {
         // Where both were said, this is the one that is not true.
-        parts.headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::CONTENT_LENGTH);
     } else if let Some(length) = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream()) {
-        one_length(&mut parts.headers, length);
+        one_length(headers, length);
     }
+}
+
+/// Passes on the answer of a service, whose head is the client's by now; what comes goes to `fill`, too.
+pub(crate) fn stream(
+    mut ticket: Ticket,
+    mut parts: Parts,
+    (incoming, of): (Incoming, Origin),
+    fill: Option<Fill>,
+) -> Response<Body> {
     parts.version = Version::HTTP_11;
     ticket.write_head(&mut parts.headers);
     ticket.answered(parts.status);
-    Response::from_parts(parts, Body::service(incoming, lease, deadline, ticket))
+    Response::from_parts(parts, Body::service((incoming, of), fill, ticket))
 }
 
 /// Passes on an answer that grants another protocol, and what follows it.
@@ -89,6 +112,12 @@ pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
     }
     ticket.answered(response.status());
     finish(ticket, response)
+}
+
+/// Gives an answer that is at hand.
+pub(crate) fn at_hand(mut ticket: Ticket, answer: Response<Bytes>) -> Response<Body> {
+    ticket.answered(answer.status());
+    finish(ticket, answer)
 }
 
 /// Tells the client why there is no other answer.

@@ -36,6 +36,7 @@ use std::time::Duration;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use mamparo_balance::{BalanceConfig, Endpoint};
+use mamparo_http_cache::HttpCache;
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 
@@ -45,6 +46,7 @@ pub(crate) use find::{Own, find};
 pub(crate) use host::host_of;
 pub use host::{Host, InvalidHost};
 pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
+pub(crate) use path::normalize;
 pub(crate) use routing::Service;
 pub use routing::{Routing, RoutingError};
 pub use target::{Answer, Mirror, PathRewrite, Redirect, Rewrite, Scheme, Services, Target, Weighted};
@@ -76,6 +78,8 @@ pub struct Settings {
     /// What a request must pass before it goes to the service, and what it is a sample for until the last of its
     /// answer.
     pub policies: Option<Arc<Stack>>,
+    /// What keeps the answers of the service for whoever asks next.
+    pub cache: Option<HttpCache>,
     /// When a request that failed is sent again.
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
@@ -93,6 +97,7 @@ impl Default for Settings {
             repeat_safe: true,
             body_bytes: None,
             policies: None,
+            cache: None,
             retry: None,
             replay_bytes: 64 * 1024,
             server_timing: false,

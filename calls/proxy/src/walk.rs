@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, forward, identify, respond, route, upgrade};
+use crate::{admit, cached, forward, identify, respond, route, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -60,6 +60,13 @@ pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Op
         cut.at(errand.deadline);
     }
     errand.upgrades = client.is_some();
+    let settings = errand.settings;
+    if let (Some(cache), None) = (&settings.cache, &client) {
+        // Boxed: routes that keep nothing do not carry it.
+        let answer = Box::pin(cached::walk(cache, ticket, errand, request)).await;
+        peer.wire.hand_over(false);
+        return answer;
+    }
     if let Some(policies) = &errand.settings.policies {
         match admit::enter(policies, &ticket.trace, errand.deadline).await {
             Ok(permit) => ticket.holds(permit),
@@ -158,6 +165,7 @@ fn past_the_stops<'a>(
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
+    let named = way.settings.cache.as_ref().and_then(|_| parts.headers.get(header::HOST).cloned());
     if let Some(host) = way.host {
         parts.headers.insert(header::HOST, host.clone());
     }
@@ -193,6 +201,7 @@ fn past_the_stops<'a>(
         is_call: ticket.call.is_some(),
         failover: way.failover,
         key,
+        named: named.map(Box::new),
         tried: Vec::new(),
     };
     let request = Request::from_parts(parts, upload);

@@ -125,6 +125,8 @@ pub(crate) struct Worker {
     /// Copies of requests that are on their way.
     pub(crate) mirrors: Cell<usize>,
     pub(crate) access_log: AccessLog,
+    /// Answers that are read or fetched for a cache alone.
+    pub(crate) reads_behind: Cell<usize>,
     current: RefCell<Current>,
 }
 
@@ -227,6 +229,7 @@ impl Worker {
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
             access_log: start.access_log,
+            reads_behind: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
     }

@@ -171,7 +171,7 @@ pub(crate) struct AccessLog {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) sample: Option<f64>,
     /// What a line says, of method, path, status, sent, received, duration_us, route, service, code, aborted, trace,
-    /// protocol and client; where the log is JSON. Default: all of it.
+    /// protocol, client and cache; where the log is JSON. Default: all of it.
     pub(crate) fields: Option<Vec<String>>,
 }
 

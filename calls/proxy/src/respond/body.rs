@@ -2,15 +2,18 @@
 //! and not beyond the deadline.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use mamparo_http_cache::Fill;
 use tokio::time::Sleep;
 
-use super::Ticket;
+use super::{Origin, Ticket};
+use crate::cached::Rest;
 use crate::limits::after;
 use crate::pool::Lease;
 
@@ -34,6 +37,8 @@ struct Stream {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether bytes came since the timer was set.
     moved: bool,
+    /// Who keeps what comes.
+    fill: Option<Fill>,
 }
 
 /// Why the body of an answer breaks off.
@@ -58,8 +63,12 @@ impl Body {
     }
 
     /// The body that a service sends.
-    pub(crate) fn service(incoming: Incoming, lease: Lease, deadline: Instant, ticket: Ticket) -> Self {
-        let stream = Stream { incoming, lease: Some(lease), deadline, timer: None, moved: false };
+    pub(crate) fn service(
+        (incoming, Origin { lease, deadline }): (Incoming, Origin),
+        fill: Option<Fill>,
+        ticket: Ticket,
+    ) -> Self {
+        let stream = Stream { incoming, lease: Some(lease), deadline, timer: None, moved: false, fill };
         let mut body = Self { content: Content::Service(stream), ticket: Some(ticket) };
         body.end_if_ended();
         body
@@ -76,15 +85,42 @@ impl Body {
     fn end(&mut self) {
         let Some(ticket) = &mut self.ticket else { return };
         ticket.completes();
-        if let Content::Service(Stream { lease, .. }) = &mut self.content
-            && let Some(lease) = lease.take()
-        {
+        let Content::Service(Stream { lease, fill, .. }) = &mut self.content else { return };
+        if let Some(fill) = fill.take() {
+            fill.finish();
+        }
+        if let Some(lease) = lease.take() {
             lease.give_back(ticket.peer().worker().clock.now());
         }
     }
 }
 
+impl Drop for Body {
+    /// The client is gone before the end: what is being kept is read on without it.
+    fn drop(&mut self) {
+        if !matches!(&self.content, Content::Service(Stream { fill: Some(_), .. })) {
+            return;
+        }
+        let content = std::mem::replace(&mut self.content, Content::Own(None));
+        if let (Content::Service(stream), Some(ticket)) = (content, &mut self.ticket) {
+            let Stream { incoming, lease: Some(lease), deadline, fill, .. } = stream else { return };
+            let (worker, held) = (Rc::clone(ticket.peer().worker()), ticket.releases());
+            Rest { incoming, of: Origin { lease, deadline }, fill, held }.read(&worker);
+        }
+    }
+}
+
 impl Stream {
+    /// A piece has come: it is kept, too, as long as it is not too much.
+    fn keep(&mut self, data: &Bytes) {
+        if let Some(fill) = &mut self.fill {
+            fill.push(data);
+            if !fill.is_open() {
+                self.fill = None;
+            }
+        }
+    }
+
     /// Nothing is there: how long that may last.
     fn wait(&mut self, cx: &mut Context<'_>, ticket: &Ticket) -> Poll<()> {
         let worker = ticket.peer().worker();
@@ -128,6 +164,7 @@ impl http_body::Body for Body {
                 stream.moved = true;
                 if let Some(data) = frame.data_ref() {
                     ticket.sends(data.len());
+                    stream.keep(data);
                 }
                 if frame.is_trailers() {
                     this.end()
@@ -138,6 +175,7 @@ impl http_body::Body for Body {
             }
             Poll::Ready(Some(Err(error))) => {
                 ticket.failed("service-broke-off");
+                stream.fill = None;
                 Poll::Ready(Some(Err(BrokenOff::Service(error))))
             }
             Poll::Ready(None) => {
@@ -146,6 +184,7 @@ impl http_body::Body for Body {
             }
             Poll::Pending => stream.wait(cx, ticket).map(|()| {
                 ticket.failed("service-timeout");
+                stream.fill = None;
                 Some(Err(BrokenOff::Late))
             }),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Request;
 use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
+use mamparo_http_cache::HttpCache;
 use mamparo_policy::stack::Stack;
 use mamparo_tls::proxy_protocol::TrustedPeers;
 use mamparo_transform::forwarded::Forwarded;
@@ -242,6 +243,20 @@ impl Routing {
 
     pub(crate) fn entrance(&self) -> &Entrance {
         &self.entrance
+    }
+
+    /// The caches of its routes, to look at and to purge.
+    pub fn caches(&self) -> Vec<HttpCache> {
+        self.routes.iter().filter_map(|checked| checked.settings.cache.clone()).collect()
+    }
+
+    /// The settings of what took a request.
+    pub(crate) fn settings(&self, taken: Taken) -> Option<&Settings> {
+        match taken {
+            Taken::Nothing => None,
+            Taken::Route(number, _) => self.routes.get(number).map(|checked| &checked.settings),
+            Taken::ByName(number) => self.services.get(number).map(|service| &service.settings),
+        }
     }
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {

@@ -23,7 +23,7 @@ use overlap::Overlaps;
 use pattern::Patterns;
 
 /// What a line about a request may say.
-const ACCESS_FIELDS: [&str; 13] = [
+const ACCESS_FIELDS: [&str; 14] = [
     "method",
     "path",
     "status",
@@ -37,6 +37,7 @@ const ACCESS_FIELDS: [&str; 13] = [
     "trace",
     "protocol",
     "client",
+    "cache",
 ];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
