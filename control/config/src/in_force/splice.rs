@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::part::routes;
-use crate::limits::FILE_BYTES_MAX;
+use crate::limits::{FILE_BYTES_MAX, FILE_NODES_MAX};
 use crate::tree::{Node, Place, Step, Value};
 
 /// A text and its tree.
@@ -54,7 +54,7 @@ impl Read {
             return None;
         };
         all.splice(first..last, fresh);
-        Some(tree)
+        (tree.count() <= FILE_NODES_MAX).then_some(tree)
     }
 }
 
@@ -164,6 +164,15 @@ fn is_inside(line: &str, indent: usize) -> bool {
 }
 
 impl Node {
+    /// How many values and keys it is made of.
+    fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::Scalar(_) => 0,
+            Value::List(items) => items.iter().map(Self::count).sum::<usize>(),
+            Value::Map(entries) => entries.iter().map(|(_, node)| 1 + node.count()).sum::<usize>(),
+        }
+    }
+
     /// Moves it `delta` lines down, and what is in it, as far as it stands in the line `from` or below (counted from 0).
     fn shift(&mut self, delta: isize, from: usize) {
         self.place.shift(delta, from);
