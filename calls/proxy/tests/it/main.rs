@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "real sockets live in the time of the machine")]
 
 mod bodies;
+mod cache;
 mod curl;
 mod drain;
 mod entry;
