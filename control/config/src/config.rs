@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mamparo_tls::TlsConfig;
+use mamparo_tls::proxy_protocol::TrustedPeers;
 use serde::Serialize;
 
 pub use gateway::{
-    PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices, RouteTarget,
-    ValueMatch,
+    Passthrough, PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices,
+    RouteTarget, ValueMatch,
 };
 pub use service::{Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol};
 
@@ -143,6 +144,10 @@ pub struct Gateway {
     pub limits: GatewayLimits,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
+    /// Whose word about a client is believed.
+    pub proxy_protocol: TrustedPeers,
+    /// Which TLS connections are passed on as they are; none where nothing listens for TLS.
+    pub passthrough: Vec<Passthrough>,
     /// The lines about requests.
     pub access_log: AccessLog,
 }
