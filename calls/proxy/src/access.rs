@@ -23,7 +23,9 @@ pub struct AccessLog {
 
 /// Takes whole lines, many at a time, on the thread of a worker.
 #[derive(Clone)]
-pub struct Sink(Arc<dyn Fn(&[u8]) + Send + Sync>);
+pub struct Sink(Arc<Take>);
+
+type Take = dyn Fn(&[u8]) + Send + Sync;
 
 impl Sink {
     /// Lines are given to `write`, which must not block for long: nothing is served meanwhile.

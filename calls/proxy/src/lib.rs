@@ -23,7 +23,9 @@ mod worker;
 mod walk;
 
 mod accept;
+mod grpc;
 mod identify;
+mod origin;
 mod route;
 
 mod admit;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mamparo_tls::TlsConfig;
 use mamparo_tls::proxy_protocol::TrustedPeers;
+use mamparo_transform::forwarded::ForwardedConfig;
 use serde::Serialize;
 
 pub use gateway::{
@@ -142,6 +143,8 @@ pub struct Gateway {
     pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
+    /// Whose word counts on where a request comes from.
+    pub forwarded: ForwardedConfig,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
     /// Whose word about a client is believed.

@@ -9,6 +9,7 @@ mod wanted;
 use std::collections::BTreeMap;
 
 use mamparo_tls::TlsConfig;
+use mamparo_transform::forwarded::ForwardedConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -148,6 +149,14 @@ pub(crate) struct Gateway {
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,
+    /// Whose word counts on where a request comes from, and what services are told about it. It decides whose address
+    /// stands in logs and in `{client_ip}`. Requests to `<service>.mamparo` come from who sends them, whatever they
+    /// claim. Default: nobody's, and every claim is replaced.
+    #[serde(default)]
+    pub(crate) forwarded: ForwardedConfig,
+    /// Whether answers say in `server-timing` how long they took, `total`, and how much of that the service did,
+    /// `service`, where a route does not say otherwise. Default: `false`.
+    pub(crate) server_timing: Option<bool>,
     /// TLS at the address of `listeners.gateway_tls`. A certificate whose file changes is shown to new connections
     /// soon after.
     pub(crate) tls: Option<TlsConfig>,

@@ -14,6 +14,8 @@ use mamparo_proxy::{
     Redirect, Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 
+use mamparo_transform::forwarded::Forwarded;
+
 use super::kept::Kept;
 use crate::failure::Failure;
 use crate::supervise::Addresses;
@@ -51,7 +53,10 @@ pub(crate) fn routing(
         Ok(Passage { hosts: hosts.collect::<Result<_, _>>()?, service: one.service.clone() })
     });
     let passages = passages.collect::<Result<Vec<_>, Failure>>()?;
-    let routing = Routing::new(routes, upstreams).map_err(unusable)?;
+    let forwarded = Forwarded::new(&config.gateway.forwarded);
+    let forwarded =
+        forwarded.map_err(|error| Failure::config_unusable(error, "correct `gateway.forwarded`"))?;
+    let routing = Routing::new(routes, upstreams).map_err(unusable)?.believing(forwarded);
     let routing = routing.with_entrance(config.gateway.proxy_protocol.clone(), passages);
     routing.map_err(|error| Failure::config_unusable(error, "correct `gateway.passthrough`"))
 }
@@ -71,6 +76,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
+            server_timing: route.server_timing,
             ..Settings::default()
         },
     })

@@ -45,7 +45,7 @@ async fn enter(mut arrival: Arrival, stream: TcpStream) {
         return;
     }
     let Arrival { seat, address, gate, .. } = arrival;
-    let client = Client::new(address);
+    let client = Client::new(address, &gate.port);
     let Some(tls) = &gate.entry.tls else {
         let (ahead, stream) = stream.into_parts();
         let first = timeout_at(until.into(), first_bytes(&stream, ahead.into()));

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mamparo_context::{Clock, SpanId, TraceContext};
@@ -13,10 +13,13 @@ use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
+use super::timing::Timing;
 use crate::accept::{Peer, Protocol};
 use crate::access::{self, Line};
 use crate::forward::Fate;
+use crate::grpc::Call;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
+use crate::origin::Origin;
 use crate::worker::LocalSnapshot;
 use crate::{admit, identify};
 
@@ -44,6 +47,10 @@ pub(crate) struct Ticket {
     /// The span of the client, if there is one.
     pub(crate) part_of: Option<SpanId>,
     id: HeaderValue,
+    /// The client, where it is not simply the other end of the connection.
+    origin: Option<Box<Origin>>,
+    /// What it is spoken in where it is a call of gRPC.
+    pub(crate) call: Option<Call>,
     method: Method,
     uri: Uri,
     taken: Taken,
@@ -57,6 +64,8 @@ pub(crate) struct Ticket {
     tunnelled: Option<u64>,
     /// Of a route with policies: they are told what the request came to when its answer has ended.
     held: Option<Box<Held>>,
+    /// Of a route that tells it.
+    timing: Option<Box<Timing>>,
 }
 
 /// The permit of a request, and what it came to as far as anybody knows.
@@ -81,6 +90,8 @@ impl Ticket {
             trace,
             part_of,
             id,
+            origin: None,
+            call: Call::of(request.headers()),
             method: request.method().clone(),
             uri: request.uri().clone(),
             taken: Taken::Nothing,
@@ -91,6 +102,41 @@ impl Ticket {
             complete: false,
             tunnelled: None,
             held: None,
+            timing: None,
+        }
+    }
+
+    pub(crate) fn comes_from(&mut self, origin: Option<Box<Origin>>) {
+        self.origin = origin;
+    }
+
+    /// The address of the client, as far back as hops are trusted.
+    pub(crate) fn client(&self) -> &HeaderValue {
+        self.origin.as_ref().map_or(&self.peer.client.address, |origin| &origin.address)
+    }
+
+    /// From now on it is looked at how long things take.
+    pub(crate) fn is_timed(&mut self) {
+        self.timing = Some(Box::default());
+    }
+
+    pub(crate) fn asks_service(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.asked = Some(self.peer.worker().clock.now());
+        }
+    }
+
+    pub(crate) fn hears_service(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.answered = Some(self.peer.worker().clock.now());
+        }
+    }
+
+    /// Writes into the head of the answer what every head says.
+    pub(super) fn write_head(&self, headers: &mut HeaderMap) {
+        headers.insert(identify::X_REQUEST_ID, self.id.clone());
+        if let Some(timing) = &self.timing {
+            timing.write(headers, self.started, self.peer.worker().clock.now());
         }
     }
 
@@ -187,7 +233,7 @@ impl Ticket {
         let received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes()));
         let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (sent, code, protocol) = (self.sent, self.code, self.peer.protocol.as_str());
-        let client = self.peer.client.address.as_bytes();
+        let client = self.client().as_bytes();
         let Some(sink) = &log.sink else {
             let (trace, client) = (self.trace.trace_id(), String::from_utf8_lossy(client));
             tracing::info!(

@@ -9,6 +9,7 @@ use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
 use mamparo_policy::stack::Stack;
 use mamparo_tls::proxy_protocol::TrustedPeers;
+use mamparo_transform::forwarded::Forwarded;
 
 use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
@@ -17,6 +18,7 @@ use super::paths::Unfit;
 use super::table::{Found, Table};
 use super::{BalanceKey, Match, Route, Settings, Upstream, find};
 use crate::options::Door;
+use crate::origin::Origins;
 use crate::respond::Taken;
 use crate::transport::Transport;
 
@@ -27,6 +29,7 @@ pub struct Routing {
     table: Arc<Table>,
     services: Vec<Arc<Service>>,
     by_name: Arc<HashMap<Arc<str>, usize>>,
+    origins: Arc<Origins>,
     entrance: Arc<Entrance>,
 }
 
@@ -160,13 +163,16 @@ impl Routing {
             }
             Unfit::Regexes { route, why } => RoutingError::Route { route: name(route), what: why.0 },
         })?;
-        Ok(Self {
-            routes: checked.into(),
-            table: Arc::new(table),
-            services,
-            by_name: Arc::new(by_name),
-            entrance: Arc::default(),
-        })
+        let (table, by_name, origins) = (Arc::new(table), Arc::new(by_name), Arc::default());
+        let entrance = Arc::default();
+        Ok(Self { routes: checked.into(), table, services, by_name, origins, entrance })
+    }
+
+    /// The same routing, with rules about who is believed where requests come from. Without them nobody is. Requests to
+    /// names of the mesh never come from behind hops that are trusted.
+    #[must_use]
+    pub fn believing(self, rules: Forwarded) -> Self {
+        Self { origins: Arc::new(Origins::new(rules)), ..self }
     }
 
     /// The same routing with rules for connections to the edge before anything in them is a request. Those from `peers`
@@ -240,6 +246,10 @@ impl Routing {
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {
         &self.routes
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     pub(crate) fn services(&self) -> &[Arc<Service>] {

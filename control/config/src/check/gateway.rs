@@ -55,6 +55,8 @@ struct Spot {
 struct Routes {
     patterns: Patterns,
     names: HashSet<String>,
+    /// What holds for a route that says nothing.
+    server_timing: bool,
 }
 
 impl Checker<'_> {
@@ -63,7 +65,7 @@ impl Checker<'_> {
             let message = format!("{} routes, at most {ROUTES_MAX} are read", raw.routes.len());
             self.at(&ROUTES, message, None);
         }
-        let mut shared = Routes::default();
+        let mut shared = Routes { server_timing: raw.server_timing.unwrap_or(false), ..Routes::default() };
         let mut overlaps = Overlaps::default();
         let mut routes: Vec<Route> = Vec::new();
         for (index, route) in raw.routes.into_iter().take(ROUTES_MAX).enumerate() {
@@ -95,6 +97,10 @@ impl Checker<'_> {
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
         }
+        if let Err(wrong) = raw.forwarded.check() {
+            let steps = [Step::Key("gateway"), Step::Key("forwarded")];
+            self.at_field(&steps, &wrong.field, wrong.problem, None);
+        }
         for (number, field) in raw.access_log.fields.iter().flatten().enumerate() {
             if !ACCESS_FIELDS.contains(&field.as_str()) {
                 let steps = [Step::Key("gateway"), Step::Key("access_log")];
@@ -104,6 +110,7 @@ impl Checker<'_> {
             }
         }
         Gateway {
+            forwarded: raw.forwarded,
             routes,
             workers: raw.workers,
             drain_delay: seconds(raw.drain_delay, 0),
@@ -181,6 +188,7 @@ impl Checker<'_> {
             policies: raw.policies,
             retry: raw.retry,
             replay,
+            server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }
     }
 
