@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::HeaderValue;
 use mamparo_balance::Seen;
 use mamparo_context::Moment;
 use mamparo_tls::PrefixedIo;
@@ -45,6 +46,7 @@ impl Passage {
             worker: Rc::clone(&worker),
             metrics: snapshot.services.get(service).and_then(|metrics| metrics.passed.clone()),
             service: Arc::clone(&named.name),
+            client: client.address.clone(),
             host,
             carried: Carried::default(),
             code: "",
@@ -140,6 +142,7 @@ struct Record {
     metrics: Option<PassMetrics>,
     service: Arc<str>,
     host: String,
+    client: HeaderValue,
     started: Instant,
     carried: Carried,
     code: &'static str,
@@ -153,6 +156,10 @@ impl Drop for Record {
         if let Some(metrics) = &self.metrics {
             metrics.record(self.complete, (received, sent));
         }
+        let worker = &self.worker;
+        if self.complete && worker.access_log.sample.is_some_and(|share| worker.random.unit() >= share) {
+            return;
+        }
         tracing::info!(
             target: "access",
             kind = "tcp",
@@ -163,6 +170,7 @@ impl Drop for Record {
             service = &*self.service,
             code = self.code,
             aborted = !self.complete,
+            client = self.client.to_str().unwrap_or_default(),
         );
     }
 }
