@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use crate::worker::Worker;
 pub(crate) use scan::Refusal;
 pub(crate) use serve::{Cut, LocalExecutor, http1};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Socket, Wire};
 
 /// What the requests on one connection share.
 pub(crate) struct Peer {
@@ -40,8 +40,11 @@ pub(crate) struct Peer {
 /// Who is at the other end, as far as the connection says.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Its address, as a header says it.
+    /// Its address, and how a header says it.
+    pub(crate) ip: IpAddr,
     pub(crate) address: HeaderValue,
+    /// The port that it came to.
+    pub(crate) port: Port,
     /// What its handshake has shown, where what it sends is encrypted.
     pub(crate) tls: Option<Rc<Handshake>>,
 }
@@ -53,17 +56,41 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// As it stands in the access log.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
 impl Peer {
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.seat.worker
     }
 }
 
+/// A port, and how a header says it.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    pub(crate) text: HeaderValue,
+}
+
+impl From<u16> for Port {
+    fn from(number: u16) -> Self {
+        Self { number, text: HeaderValue::from(number) }
+    }
+}
+
 impl Client {
-    fn new(address: SocketAddr, tls: Option<Rc<Handshake>>) -> Self {
+    fn new(address: SocketAddr, port: &Port, tls: Option<Rc<Handshake>>) -> Self {
         let ip = address.ip().to_canonical();
         let text = HeaderValue::try_from(ip.to_string());
-        Self { address: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")), tls }
+        let address = text.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        Self { ip, address, port: port.clone(), tls }
     }
 }
 
@@ -135,12 +162,14 @@ impl Sources {
 /// What every connection of a listener passes.
 struct Gate {
     door: Door,
+    port: Port,
     entry: Entry,
 }
 
 /// Takes connections until the worker drains.
 pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door, entry: Entry) {
-    let gate = Rc::new(Gate { door, entry });
+    let port = socket.local_addr().map_or(0, |address| address.port()).into();
+    let gate = Rc::new(Gate { door, port, entry });
     let mut closing = pin!(worker.drain.closes());
     loop {
         let accepted = tokio::select! {

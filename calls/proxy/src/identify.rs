@@ -1,18 +1,12 @@
-//! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and
-//! everything that a client claims about itself or about hops before it is replaced by what is known here.
+//! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and what a
+//! client claims to have proven is dropped.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::accept::Peer;
 use crate::limits::REQUEST_ID_BYTES;
 use crate::problem::Problem;
 use crate::route::Access;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const PRINCIPAL: HeaderName = HeaderName::from_static("mamparo-principal");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,19 +18,9 @@ pub(crate) fn check(access: Access) -> Result<(), Problem> {
     }
 }
 
-/// Replaces what the client claims. Connection headers have been stripped before, so that nobody can have these
-/// removed by naming them.
-pub(crate) fn replace_claims(headers: &mut HeaderMap, peer: &Peer) {
+/// Drops what a client claims to have proven.
+pub(crate) fn drop_claims(headers: &mut HeaderMap) {
     headers.remove(PRINCIPAL);
-    headers.remove(header::FORWARDED);
-    headers.remove(X_REAL_IP);
-    headers.remove(X_FORWARDED_PORT);
-    headers.insert(X_FORWARDED_FOR, peer.client.address.clone());
-    let scheme = if peer.client.tls.is_some() { "https" } else { "http" };
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
 }
 
 /// The id under which the client knows the request, if it brought one that can be carried on.

@@ -23,7 +23,9 @@ mod worker;
 mod walk;
 
 mod accept;
+mod grpc;
 mod identify;
+mod origin;
 mod route;
 
 mod admit;
@@ -32,12 +34,14 @@ mod health;
 mod pool;
 mod transport;
 
+mod access;
 mod hop_by_hop;
 mod problem;
 mod respond;
 mod tunnel;
 mod upgrade;
 
+pub use access::{AccessLog, FIELDS as ACCESS_FIELDS, Fields, Sink};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};

@@ -56,6 +56,8 @@ pub struct Metrics {
     pub(crate) in_flight: Gauge,
     /// Connections of clients.
     pub(crate) connections: Gauge,
+    /// Those of them on which nothing happens, so that they hold no buffers.
+    pub(crate) connections_resting: Gauge,
     /// Connections refused because a worker had its fill.
     pub(crate) connections_refused: Counter,
     /// Connections whose TLS handshake failed.
@@ -92,6 +94,7 @@ impl Default for Metrics {
             retries: Family::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            connections_resting: Gauge::default(),
             connections_refused: Counter::default(),
             connections_abused: Counter::default(),
             handshake_failures: Counter::default(),
@@ -110,6 +113,8 @@ impl Metrics {
         let in_flight = "Requests whose answer is not complete";
         registry.register("requests_in_flight", in_flight, self.in_flight.clone());
         registry.register("connections", "Connections of clients", self.connections.clone());
+        let resting = "Connections of clients that hold no buffers, for nothing happens on them";
+        registry.register("connections_resting", resting, self.connections_resting.clone());
         let refused = "Connections refused because a worker had its fill";
         registry.register("connections_refused", refused, self.connections_refused.clone());
         let abused = "Connections closed because their client asked and gave up too often";

@@ -3,6 +3,7 @@
 
 mod body;
 mod ticket;
+mod timing;
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -12,17 +13,17 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
+use crate::grpc;
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
 use crate::tunnel::Tunnel;
-use crate::upgrade;
+use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
 pub(crate) use ticket::{Taken, Ticket};
 
@@ -41,7 +42,7 @@ pub(crate) fn service(
         one_length(&mut parts.headers, length);
     }
     parts.version = Version::HTTP_11;
-    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    ticket.write_head(&mut parts.headers);
     ticket.answered(parts.status);
     Response::from_parts(parts, Body::service(incoming, lease, deadline, ticket))
 }
@@ -50,7 +51,7 @@ pub(crate) fn service(
 pub(crate) fn tunnel(
     mut ticket: Ticket,
     mut answer: Response<Incoming>,
-    client: OnUpgrade,
+    client: Client,
     lease: Lease,
 ) -> Response<Body> {
     let peer = Rc::clone(ticket.peer());
@@ -93,9 +94,17 @@ pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
 /// Tells the client why there is no other answer.
 pub(crate) fn problem(mut ticket: Ticket, problem: Problem, allow: Option<HeaderValue>) -> Response<Body> {
     let trace = ticket.trace_text();
-    let response = problem.response(std::str::from_utf8(&trace).unwrap_or_default(), allow);
+    let mut response = problem.response(std::str::from_utf8(&trace).unwrap_or_default(), allow);
+    // Logs and metrics tell a call that failed from one that did not, whatever its client is told.
     ticket.answered(response.status());
     ticket.failed(problem.code());
+    if let Some(call) = ticket.call {
+        let message = format!("{}: {problem}", problem.code());
+        let head = grpc::trailers_only(call, response.status(), &message);
+        *response.status_mut() = head.status();
+        response.headers_mut().extend(head.into_parts().0.headers);
+        response.body_mut().clear();
+    }
     finish(ticket, response)
 }
 
@@ -110,6 +119,6 @@ fn one_length(headers: &mut HeaderMap, length: u64) {
 
 fn finish(ticket: Ticket, response: Response<Bytes>) -> Response<Body> {
     let (mut parts, bytes) = response.into_parts();
-    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    ticket.write_head(&mut parts.headers);
     Response::from_parts(parts, Body::own(bytes, ticket))
 }

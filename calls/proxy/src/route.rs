@@ -77,6 +77,8 @@ pub struct Settings {
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// Whether answers say in `server-timing` how long they took, and how much of that the service did.
+    pub server_timing: bool,
 }
 
 impl Default for Settings {
@@ -90,6 +92,7 @@ impl Default for Settings {
             policies: None,
             retry: None,
             replay_bytes: 64 * 1024,
+            server_timing: false,
         }
     }
 }

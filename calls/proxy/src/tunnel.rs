@@ -15,10 +15,11 @@ use tokio::time::{sleep, timeout};
 use crate::accept::Seat;
 use crate::limits::{TUNNEL_BUFFER, TUNNEL_LOOK};
 use crate::respond::Ticket;
+use crate::upgrade::Client;
 
 /// Both ends of a tunnel, once both have changed over.
 pub(crate) struct Tunnel {
-    pub(crate) client: OnUpgrade,
+    pub(crate) client: Client,
     pub(crate) service: OnUpgrade,
     /// It lives on when the connection that it began on is not counted any more.
     pub(crate) seat: Seat,
@@ -31,13 +32,13 @@ impl Tunnel {
         let Self { client, service, seat, mut ticket } = self;
         let limits = &ticket.peer().worker().limits;
         let (header_time, idle_time) = (limits.header_time, limits.tunnel_idle);
-        let both = async { tokio::try_join!(client, service) };
-        let Ok(Ok((client, service))) = timeout(header_time, both).await else {
+        let both = async { tokio::join!(client.socket(), service) };
+        let Ok((Some(client), Ok(service))) = timeout(header_time, both).await else {
             ticket.failed("upgrade-failed");
             return;
         };
         let (received, sent) = (Rc::<Cell<u64>>::default(), Rc::<Cell<u64>>::default());
-        let mut client = Counted { socket: TokioIo::new(client), read: Rc::clone(&received) };
+        let mut client = Counted { socket: client, read: Rc::clone(&received) };
         let mut service = Counted { socket: TokioIo::new(service), read: Rc::clone(&sent) };
         let carried = copy_bidirectional_with_sizes(&mut client, &mut service, TUNNEL_BUFFER, TUNNEL_BUFFER);
         let silent = async {

@@ -70,7 +70,9 @@ pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Op
         }
     }
     let deadline = errand.deadline;
+    ticket.asks_service();
     let answered = errand.send(request, &ticket.trace).await;
+    ticket.hears_service();
     if let (Ok((answer, _)), Some(client)) = (&answered, client)
         && upgrade::is_granted(answer)
     {
@@ -127,7 +129,7 @@ fn past_the_stops<'a>(
     peer: &'a Peer,
     snapshot: &'a Rc<LocalSnapshot>,
     ticket: &mut Ticket,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     refusal: Option<Problem>,
 ) -> Result<Onward<'a>, Turned> {
     if let Some(refusal) = refusal {
@@ -137,20 +139,24 @@ fn past_the_stops<'a>(
         return Err(refusal.into());
     }
     let worker = peer.worker();
+    identify::drop_claims(request.headers_mut());
+    ticket.comes_from(snapshot.routing.origins().find(peer, request.headers_mut()));
     let mut way = route::find(&snapshot.routing, peer.door, &request, || worker.random.next_u64())?;
     way.stand_in(|service| snapshot.routing.has_endpoint(service));
     ticket.takes(way.taken);
+    if way.settings.server_timing {
+        ticket.is_timed();
+    }
     identify::check(way.access)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
-    let deadline = admit::deadline(request.headers(), way.settings, ticket.started)?;
+    let deadline = admit::deadline(request.headers(), ticket.call, way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
-    identify::replace_claims(&mut parts.headers, peer);
     if let Some(host) = way.host {
         parts.headers.insert(header::HOST, host.clone());
     }
@@ -163,7 +169,7 @@ fn past_the_stops<'a>(
     }
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
-    let key = key.and_then(|key| key.of(&parts, &peer.client.address));
+    let key = key.and_then(|key| key.of(&parts, ticket.client()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -183,6 +189,7 @@ fn past_the_stops<'a>(
         kept,
         takes_trailers: stripped.takes_trailers,
         upgrades: false,
+        is_call: ticket.call.is_some(),
         failover: way.failover,
         key,
         tried: Vec::new(),

@@ -1,6 +1,7 @@
 //! One thread that serves: what it knows, what it shares with nobody, and how it ends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
 use crate::accept::{self, Sources};
+use crate::access::{self, AccessLog};
 use crate::health;
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
@@ -46,6 +48,22 @@ impl Snapshot {
             routing,
         }
     }
+
+    /// The same for a routing that follows on `before`: routes that stay keep their handles, and of thousands of routes
+    /// a few are looked up.
+    pub(crate) fn after(before: &Self, routing: Routing, metrics: &Metrics) -> Self {
+        let names = before.routing.routes().iter().map(|route| &*route.name);
+        let known: HashMap<&str, &RouteMetrics> = names.zip(&before.routes).collect();
+        let route =
+            |name: &Arc<str>| known.get(&**name).map_or_else(|| metrics.route(name), |own| (*own).clone());
+        Self {
+            routes: routing.routes().iter().map(|checked| route(&checked.name)).collect(),
+            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
+            no_route: before.no_route.clone(),
+            routing,
+        }
+    }
 }
 
 /// A snapshot as one worker holds it: its requests count their hold on it without atomics.
@@ -63,6 +81,7 @@ impl Deref for LocalSnapshot {
 /// What a worker is started with.
 pub(crate) struct Start {
     pub(crate) limits: Limits,
+    pub(crate) access_log: AccessLog,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) metrics: Arc<Metrics>,
@@ -98,6 +117,7 @@ pub(crate) struct Worker {
     pub(crate) sources: Sources,
     /// Copies of requests that are on their way.
     pub(crate) mirrors: Cell<usize>,
+    pub(crate) access_log: AccessLog,
     current: RefCell<Current>,
 }
 
@@ -199,6 +219,7 @@ impl Worker {
             metrics: start.metrics,
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
+            access_log: start.access_log,
             current: RefCell::new(Current { cache, local }),
         }
     }
@@ -220,9 +241,16 @@ pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .on_thread_park(access::flush)
         .build_local(tokio::runtime::LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(start, ready)),
+        Ok(runtime) => {
+            let cut = runtime.block_on(serve(start, ready));
+            // What is cut has a line, too.
+            drop(runtime);
+            access::flush();
+            cut
+        }
         Err(error) => {
             let _ = ready.send(Err(error));
             0

@@ -41,7 +41,7 @@ async fn enter(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate
         else {
             return;
         };
-        let peer = peer(seat, Client::new(address, None), gate.door, protocol);
+        let peer = peer(seat, Client::new(address, &gate.port, None), gate.door, protocol);
         return serve::connection(peer, stream, first).await;
     };
     match timeout(worker.limits.header_time, tls.accept(stream)).await {
@@ -50,7 +50,7 @@ async fn enter(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate
                 Some(mamparo_tls::Protocol::Http2) => Protocol::Http2,
                 _ => Protocol::Http1,
             };
-            let client = Client::new(address, Some(Rc::new(accepted.handshake)));
+            let client = Client::new(address, &gate.port, Some(Rc::new(accepted.handshake)));
             serve::connection(peer(seat, client, gate.door, protocol), accepted.stream, Vec::new()).await;
         }
         Ok(Err(error)) => {

@@ -8,6 +8,7 @@ use http::Request;
 use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
 use mamparo_policy::stack::Stack;
+use mamparo_transform::forwarded::Forwarded;
 
 use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
@@ -15,6 +16,7 @@ use super::paths::Unfit;
 use super::table::{Found, Table};
 use super::{BalanceKey, Match, Route, Settings, Upstream, find};
 use crate::options::Door;
+use crate::origin::Origins;
 use crate::respond::Taken;
 use crate::transport::Transport;
 
@@ -25,6 +27,7 @@ pub struct Routing {
     table: Arc<Table>,
     services: Vec<Arc<Service>>,
     by_name: Arc<HashMap<Arc<str>, usize>>,
+    origins: Arc<Origins>,
 }
 
 /// Why routes and services do not fit each other.
@@ -151,7 +154,15 @@ impl Routing {
             }
             Unfit::Regexes { route, why } => RoutingError::Route { route: name(route), what: why.0 },
         })?;
-        Ok(Self { routes: checked.into(), table: Arc::new(table), services, by_name: Arc::new(by_name) })
+        let (table, by_name, origins) = (Arc::new(table), Arc::new(by_name), Arc::default());
+        Ok(Self { routes: checked.into(), table, services, by_name, origins })
+    }
+
+    /// The same routing, with rules about who is believed where requests come from. Without them nobody is. Requests to
+    /// names of the mesh never come from behind hops that are trusted.
+    #[must_use]
+    pub fn believing(self, rules: Forwarded) -> Self {
+        Self { origins: Arc::new(Origins::new(rules)), ..self }
     }
 
     /// The same routing with other endpoints for the service `name`; `None` when there is no such service. What is known
@@ -207,6 +218,10 @@ impl Routing {
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {
         &self.routes
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     pub(crate) fn services(&self) -> &[Arc<Service>] {

@@ -80,6 +80,7 @@ fn every_request_is_one_line() {
         r#""target":"access""#,
         r#""method":"POST""#,
         r#""path":"/logged-good""#,
+        r#""client":"127.0.0.1""#,
         r#""status":200"#,
         r#""sent":2"#,
         r#""received":5"#,
@@ -102,4 +103,11 @@ fn every_request_is_one_line() {
     let never = &lines.about("/logged-never", 1)[0];
     assert!(never.contains(r#""status":499"#) && never.contains(r#""aborted":true"#), "{never}");
     assert_eq!(lines.about("/logged-", 4).len(), 4);
+
+    crate::origin::believing(&rig, service.address, "1");
+    let mut behind = rig.client();
+    behind.send("GET /logged-behind HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 192.0.2.7\r\n\r\n");
+    assert_eq!(behind.answer().status(), 200);
+    let behind = &lines.about("/logged-behind", 1)[0];
+    assert!(behind.contains(r#""client":"192.0.2.7""#), "{behind}");
 }
