@@ -58,14 +58,17 @@ const BY_WORD: [(CounterName, &str, Words); 3] = [
     }),
 ];
 
-const COUNTERS: [(CounterName, fn(&Description) -> u64); 4] = [
+/// What is shown of a cache.
+type Shows = fn(&Description) -> u64;
+
+const COUNTERS: [(CounterName, Shows); 4] = [
     (names::HTTP_CACHE_WAITS, |cache| cache.counts.waits),
     (names::HTTP_CACHE_REFRESHES, |cache| cache.counts.refreshes),
     (names::HTTP_CACHE_PURGES, |cache| cache.counts.purges),
     (names::HTTP_CACHE_EVICTED, |cache| cache.evicted),
 ];
 
-const GAUGES: [(GaugeName, fn(&Description) -> u64); 3] = [
+const GAUGES: [(GaugeName, Shows); 3] = [
     (names::HTTP_CACHE_ENTRIES, |cache| cache.entries as u64),
     (names::HTTP_CACHE_BYTES, |cache| cache.bytes),
     (names::HTTP_CACHE_BUFFERED, |cache| cache.buffered_bytes),
