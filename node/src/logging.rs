@@ -1,6 +1,6 @@
 //! Logs: text on a terminal, JSON otherwise, to stderr; the level by the environment, then by the configuration.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
 use mamparo_config::{LogFormat, LogOptions};
@@ -84,6 +84,16 @@ pub(crate) fn format_of_children() -> &'static str {
 
 fn is_coloured() -> bool {
     output::stderr_is_coloured() || std::env::var(FORMAT_VARIABLE).as_deref() == Ok(COLOURED)
+}
+
+/// Whether the log of this process is JSON.
+pub(crate) fn is_json(format: LogFormat) -> bool {
+    !is_text(format)
+}
+
+/// Writes whole lines to the log as they are. That nobody takes them is no failure.
+pub(crate) fn write(lines: &[u8]) {
+    let _ = io::stderr().write_all(lines);
 }
 
 fn is_text(format: LogFormat) -> bool {

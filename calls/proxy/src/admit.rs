@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use mamparo_context::{Context, Deadline, Random, SpanId, TraceContext, TraceId, http as context};
 use mamparo_policy::stack::{Stack, StackPermit};
 
+use crate::grpc::{self, Call};
 use crate::limits::{Limits, after};
 use crate::problem::Problem;
 use crate::route::Settings;
@@ -21,6 +22,7 @@ pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static(context::TIMEOUT)
 /// The moment by which the answer must be whole: what the route allows, or less where the client asks for less.
 pub(crate) fn deadline(
     headers: &HeaderMap,
+    call: Option<Call>,
     settings: &Settings,
     started: Instant,
 ) -> Result<Instant, Problem> {
@@ -36,13 +38,27 @@ pub(crate) fn deadline(
         }
         _ => return Err(malformed),
     };
-    Ok(after(started, time))
+    let time = if call.is_some() { time.min(call_time(headers)?) } else { time };
+    if time.is_zero() { Err(Problem::Deadline) } else { Ok(after(started, time)) }
 }
 
-/// Writes what is left of the deadline.
-pub(crate) fn write_remaining(headers: &mut HeaderMap, deadline: Instant, now: Instant) {
-    let left = deadline.saturating_duration_since(now).as_millis().max(1);
+/// How long a call of gRPC may take, by what its client says.
+fn call_time(headers: &HeaderMap) -> Result<Duration, Problem> {
+    let expected = "at most eight digits and one of H, M, S, m, u, n";
+    match grpc::timeout(headers) {
+        Ok(time) => Ok(time.unwrap_or(Duration::MAX)),
+        Err(grpc::Malformed) => Err(Problem::Header { name: "grpc-timeout", expected }),
+    }
+}
+
+/// Writes what is left of the deadline; for a call of gRPC as its service reads it, too.
+pub(crate) fn write_remaining(headers: &mut HeaderMap, is_call: bool, deadline: Instant, now: Instant) {
+    let time = deadline.saturating_duration_since(now);
+    let left = time.as_millis().max(1);
     headers.insert(TIMEOUT, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));
+    if is_call {
+        headers.insert(grpc::TIMEOUT, grpc::left(time));
+    }
 }
 
 /// Passes the policies of the route, and waits in their lines where it must.
@@ -136,6 +152,7 @@ pub(crate) fn body_bound(body: &Incoming, settings: &Settings, limits: &Limits) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header;
     use mamparo_context::Clock;
 
     #[test]
@@ -144,26 +161,52 @@ mod tests {
         let start = Clock::manual().0.now();
         let ask = |values: &[&'static str]| {
             let lines = values.iter().map(|value| (TIMEOUT, HeaderValue::from_static(value)));
-            deadline(&lines.collect(), &settings, start).map(|at| (at - start).as_millis()).ok()
+            deadline(&lines.collect(), None, &settings, start).map(|at| (at - start).as_millis()).ok()
         };
         assert_eq!(ask(&[]), Some(2000));
         assert_eq!(ask(&["50"]), Some(50));
         assert_eq!(ask(&["9000"]), Some(2000));
         let endless = Settings { request_timeout: Duration::MAX, ..Settings::default() };
-        assert!(deadline(&HeaderMap::new(), &endless, start).is_ok());
+        assert!(deadline(&HeaderMap::new(), None, &endless, start).is_ok());
         for bad in [&["0"][..], &["-1"], &["x"], &[""], &["1", "2"]] {
             assert_eq!(ask(bad), None, "{bad:?}");
         }
     }
 
     #[test]
+    fn a_call_of_grpc_shortens_its_deadline_in_its_own_words() {
+        let settings = Settings { request_timeout: Duration::from_secs(2), ..Settings::default() };
+        let start = Clock::manual().0.now();
+        let ask = |content: &'static str, time: &'static str, own: &'static str| {
+            let lines = [(header::CONTENT_TYPE, content), (grpc::TIMEOUT, time), (TIMEOUT, own)];
+            let headers = lines.map(|(name, value)| (name, HeaderValue::from_static(value)));
+            let headers = headers.into_iter().collect();
+            deadline(&headers, Call::of(&headers), &settings, start).map(|at| (at - start).as_millis())
+        };
+        let (grpc, expected) = ("application/grpc+proto", "at most eight digits and one of H, M, S, m, u, n");
+        for (content, time, own, deadline) in [
+            (grpc, "300m", "900", Ok(300)),
+            (grpc, "1S", "900", Ok(900)),
+            (grpc, "9H", "9000", Ok(2000)),
+            (grpc, "0m", "900", Err(Problem::Deadline)),
+            (grpc, "0.3S", "900", Err(Problem::Header { name: "grpc-timeout", expected })),
+            ("application/json", "0.3S", "900", Ok(900)),
+        ] {
+            assert_eq!(ask(content, time, own), deadline, "{content} {time} {own}");
+        }
+    }
+
+    #[test]
     fn what_is_left_is_written_and_is_never_zero() {
         let mut headers = HeaderMap::new();
-        let start = Clock::manual().0.now();
-        write_remaining(&mut headers, start + Duration::from_millis(70), start + Duration::from_millis(20));
-        assert_eq!(headers[TIMEOUT], "50");
-        write_remaining(&mut headers, start, start + Duration::from_secs(1));
-        assert_eq!(headers[TIMEOUT], "1");
+        let (start, ms) = (Clock::manual().0.now(), Duration::from_millis);
+        write_remaining(&mut headers, false, start + ms(70), start + ms(20));
+        assert_eq!((&headers[TIMEOUT], headers.len()), (&HeaderValue::from(50), 1));
+        write_remaining(&mut headers, true, start, start + ms(1000));
+        assert_eq!(
+            (&headers[TIMEOUT], &headers[grpc::TIMEOUT]),
+            (&HeaderValue::from(1), &"1u".parse().unwrap())
+        );
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) takes_trailers: bool,
     /// Whether it asks for another protocol.
     pub(crate) upgrades: bool,
+    /// Whether it is a call of gRPC, whose service is told the deadline in its words too.
+    pub(crate) is_call: bool,
     /// The service that stands in for the first.
     pub(crate) failover: Option<usize>,
     /// What it has in common with others that are to reach the same endpoint.
@@ -173,7 +175,7 @@ impl Errand<'_> {
                 lease
             }
         };
-        admit::write_remaining(request.headers_mut(), self.deadline, now);
+        admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
         let answer = match &mut lease.line {
             Line::Alone(alone) => {
                 spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);

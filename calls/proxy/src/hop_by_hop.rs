@@ -76,6 +76,7 @@ fn is_protected(name: &HeaderName) -> bool {
             | header::DATE
             | header::LOCATION
             | header::RETRY_AFTER
+            | header::FORWARDED
     ) || ["x-forwarded-", "mamparo-", "traceparent", "tracestate", "x-request-id", "idempotency-key"]
         .iter()
         .any(|protected| name.as_str().starts_with(protected))
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn nobody_strips_what_others_decide_by() {
         for name in
-            ["host", "content-length", "authorization", "cookie", "x-forwarded-for", "mamparo-principal"]
+            ["host", "content-length", "authorization", "x-forwarded-for", "forwarded", "mamparo-principal"]
         {
             let mut map = headers(&[("connection", name), (name, "1")]);
             strip(&mut map);

@@ -1,18 +1,13 @@
-//! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and
-//! everything that a client claims about itself or about hops before it is replaced by what is known here.
+//! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and what a
+//! client claims to have proven is dropped.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::accept::Peer;
 use crate::limits::REQUEST_ID_BYTES;
 use crate::problem::Problem;
-use crate::route::Access;
+use crate::route::{Access, host_of};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const PRINCIPAL: HeaderName = HeaderName::from_static("mamparo-principal");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,19 +19,21 @@ pub(crate) fn check(access: Access) -> Result<(), Problem> {
     }
 }
 
-/// Replaces what the client claims. Connection headers have been stripped before, so that nobody can have these
-/// removed by naming them.
-pub(crate) fn replace_claims(headers: &mut HeaderMap, peer: &Peer) {
-    headers.remove(PRINCIPAL);
-    headers.remove(header::FORWARDED);
-    headers.remove(X_REAL_IP);
-    headers.remove(X_FORWARDED_PORT);
-    headers.insert(X_FORWARDED_FOR, peer.client.address.clone());
-    let scheme = if peer.client.tls.is_some() { "https" } else { "http" };
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
+/// Whether a request may come over the connection it came over: one whose client has proven who it is by a certificate
+/// is for the host that the handshake was for, and for those that are shown the very same certificate (RFC 9110, 7.4).
+/// What cannot be read as a host is told elsewhere.
+pub(crate) fn is_directed(peer: &Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(bound) = &peer.client.bound else { return Ok(()) };
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(host_of);
+    match named {
+        Some(host) if !bound.is_for(&host) => Err(Problem::Misdirected),
+        _ => Ok(()),
     }
+}
+
+/// Drops what a client claims to have proven.
+pub(crate) fn drop_claims(headers: &mut HeaderMap) {
+    headers.remove(PRINCIPAL);
 }
 
 /// The id under which the client knows the request, if it brought one that can be carried on.

@@ -23,7 +23,9 @@ mod worker;
 mod walk;
 
 mod accept;
+mod grpc;
 mod identify;
+mod origin;
 mod route;
 
 mod admit;
@@ -33,20 +35,22 @@ mod health;
 mod pool;
 mod transport;
 
+mod access;
 mod hop_by_hop;
 mod problem;
 mod respond;
 mod tunnel;
 mod upgrade;
 
+pub use access::{AccessLog, FIELDS as ACCESS_FIELDS, Fields, Sink};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};
 pub use proxy::{Drained, Proxy, StartError, Steering};
 pub use route::{
-    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch,
-    Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted,
-    Weighted,
+    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Passage, Path, PathRewrite,
+    QueryMatch, Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target,
+    Upstream, Wanted, Weighted,
 };
 pub use transport::{Speaks, Transport, VerifiedTls};
 pub use view::{UpstreamStatus, View};

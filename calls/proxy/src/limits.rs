@@ -125,6 +125,11 @@ pub(crate) const PROBE_LOOK: Duration = Duration::from_secs(1);
 /// Longest answer to a question for health that is read, in bytes.
 pub(crate) const PROBE_BODY_BYTES: usize = 1024;
 
+/// How long after an answer a connection gives up what it holds for the next request.
+pub(crate) const REST_AFTER: Duration = Duration::from_secs(1);
+/// Lines of the access log that are handed over though their worker is busy, in bytes.
+pub(crate) const ACCESS_BUFFER: usize = 32 * 1024;
+
 /// Least read buffer of a connection, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 

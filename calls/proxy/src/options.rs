@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mamparo_context::{Clock, Random};
 use mamparo_tls::ServerTls;
 
+use crate::access::AccessLog;
 use crate::limits::Limits;
 use crate::route::Routing;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub limits: Limits,
     /// Where requests go at first; [`Proxy::reconfigure`](crate::Proxy::reconfigure) replaces it.
     pub routing: Routing,
+    /// Where lines about requests go, and which.
+    pub access_log: AccessLog,
     /// What time it is.
     pub clock: Clock,
     /// Where trace ids come from.
@@ -33,6 +36,7 @@ impl Options {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             routing,
+            access_log: AccessLog::default(),
             clock: Clock::system(),
             random: Random::system(),
         }

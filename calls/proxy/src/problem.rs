@@ -40,6 +40,8 @@ pub(crate) enum Problem {
     Header { name: &'static str, expected: &'static str },
     #[error("the body ended before its end")]
     BodyBroken,
+    #[error("this connection was opened for another host")]
+    Misdirected,
     #[error("nothing is served under this address")]
     NoRoute,
     #[error("the method is not served under this address")]
@@ -94,6 +96,7 @@ impl Problem {
             Self::BodyTimeout => "body-timeout",
             Self::Header { .. } => "malformed-header",
             Self::BodyBroken => "body-broken",
+            Self::Misdirected => "misdirected",
             Self::NoRoute => "no-route",
             Self::Method => "method-not-allowed",
             Self::MethodRefused => "method-refused",
@@ -124,6 +127,7 @@ impl Problem {
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Coding | Self::MethodRefused => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::IdentityRequired => StatusCode::UNAUTHORIZED,

@@ -3,6 +3,7 @@
 
 mod body;
 mod ticket;
+mod timing;
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -13,23 +14,23 @@ use http::response::Parts;
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use mamparo_http_cache::Fill;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
+use crate::grpc;
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
 use crate::tunnel::Tunnel;
-use crate::upgrade;
+use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
 pub(crate) use ticket::{Held, Taken, Ticket};
 
 /// What the body of an answer comes over, and by when it must have come.
-pub(crate) struct Origin {
+pub(crate) struct Flow {
     pub(crate) lease: Lease,
     pub(crate) deadline: Instant,
 }
@@ -43,7 +44,7 @@ pub(crate) fn service(
 ) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
     strip(&mut parts.headers, &incoming);
-    stream(ticket, parts, (incoming, Origin { lease, deadline }), None)
+    stream(ticket, parts, (incoming, Flow { lease, deadline }), None)
 }
 
 /// Removes what the head of an answer says of the connection that it came over.
@@ -60,11 +61,11 @@ pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
 pub(crate) fn stream(
     mut ticket: Ticket,
     mut parts: Parts,
-    (incoming, of): (Incoming, Origin),
+    (incoming, of): (Incoming, Flow),
     fill: Option<Fill>,
 ) -> Response<Body> {
     parts.version = Version::HTTP_11;
-    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    ticket.write_head(&mut parts.headers);
     ticket.answered(parts.status);
     Response::from_parts(parts, Body::service((incoming, of), fill, ticket))
 }
@@ -73,7 +74,7 @@ pub(crate) fn stream(
 pub(crate) fn tunnel(
     mut ticket: Ticket,
     mut answer: Response<Incoming>,
-    client: OnUpgrade,
+    client: Client,
     lease: Lease,
 ) -> Response<Body> {
     let peer = Rc::clone(ticket.peer());
@@ -122,9 +123,17 @@ pub(crate) fn at_hand(mut ticket: Ticket, answer: Response<Bytes>) -> Response<B
 /// Tells the client why there is no other answer.
 pub(crate) fn problem(mut ticket: Ticket, problem: Problem, allow: Option<HeaderValue>) -> Response<Body> {
     let trace = ticket.trace_text();
-    let response = problem.response(std::str::from_utf8(&trace).unwrap_or_default(), allow);
+    let mut response = problem.response(std::str::from_utf8(&trace).unwrap_or_default(), allow);
+    // Logs and metrics tell a call that failed from one that did not, whatever its client is told.
     ticket.answered(response.status());
     ticket.failed(problem.code());
+    if let Some(call) = ticket.call {
+        let message = format!("{}: {problem}", problem.code());
+        let head = grpc::trailers_only(call, response.status(), &message);
+        *response.status_mut() = head.status();
+        response.headers_mut().extend(head.into_parts().0.headers);
+        response.body_mut().clear();
+    }
     finish(ticket, response)
 }
 
@@ -139,6 +148,6 @@ fn one_length(headers: &mut HeaderMap, length: u64) {
 
 fn finish(ticket: Ticket, response: Response<Bytes>) -> Response<Body> {
     let (mut parts, bytes) = response.into_parts();
-    parts.headers.insert(X_REQUEST_ID, ticket.request_id().clone());
+    ticket.write_head(&mut parts.headers);
     Response::from_parts(parts, Body::own(bytes, ticket))
 }

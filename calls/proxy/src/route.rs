@@ -13,6 +13,7 @@ mod cell;
 mod check;
 #[cfg(test)]
 mod cost_tests;
+mod entrance;
 mod find;
 mod host;
 mod matches;
@@ -40,7 +41,9 @@ use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 
 use crate::transport::Transport;
+pub use entrance::Passage;
 pub(crate) use find::{Own, find};
+pub(crate) use host::host_of;
 pub use host::{Host, InvalidHost};
 pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
 pub(crate) use path::normalize;
@@ -81,6 +84,8 @@ pub struct Settings {
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// Whether answers say in `server-timing` how long they took, and how much of that the service did.
+    pub server_timing: bool,
 }
 
 impl Default for Settings {
@@ -95,6 +100,7 @@ impl Default for Settings {
             cache: None,
             retry: None,
             replay_bytes: 64 * 1024,
+            server_timing: false,
         }
     }
 }
@@ -159,13 +165,13 @@ pub enum BalanceKey {
 }
 
 impl BalanceKey {
+    /// What a connection has of it, of which no request is known.
+    pub(crate) fn of_connection(&self, address: &HeaderValue) -> Option<u64> {
+        matches!(self, Self::Address).then(|| hash(address.as_bytes()))
+    }
+
     /// What a request has of it.
     pub(crate) fn of(&self, request: &Parts, address: &HeaderValue) -> Option<u64> {
-        let hash = |bytes: &[u8]| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write(bytes);
-            hasher.finish()
-        };
         match self {
             Self::Address => Some(hash(address.as_bytes())),
             Self::Header(name) => request.headers.get(name).map(|value| hash(value.as_bytes())),
@@ -183,4 +189,10 @@ impl BalanceKey {
             Self::Path => Some(hash(request.uri.path().as_bytes())),
         }
     }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }

@@ -77,7 +77,9 @@ pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Op
         }
     }
     let deadline = errand.deadline;
+    ticket.asks_service();
     let answered = errand.send(request, &ticket.trace).await;
+    ticket.hears_service();
     if let (Ok((answer, _)), Some(client)) = (&answered, client)
         && upgrade::is_granted(answer)
     {
@@ -134,7 +136,7 @@ fn past_the_stops<'a>(
     peer: &'a Peer,
     snapshot: &'a Rc<LocalSnapshot>,
     ticket: &mut Ticket,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     refusal: Option<Problem>,
 ) -> Result<Onward<'a>, Turned> {
     if let Some(refusal) = refusal {
@@ -143,21 +145,26 @@ fn past_the_stops<'a>(
         }
         return Err(refusal.into());
     }
+    identify::is_directed(peer, request.headers())?;
     let worker = peer.worker();
+    identify::drop_claims(request.headers_mut());
+    ticket.comes_from(snapshot.routing.origins().find(peer, request.headers_mut()));
     let mut way = route::find(&snapshot.routing, peer.door, &request, || worker.random.next_u64())?;
     way.stand_in(|service| snapshot.routing.has_endpoint(service));
     ticket.takes(way.taken);
+    if way.settings.server_timing {
+        ticket.is_timed();
+    }
     identify::check(way.access)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
-    let deadline = admit::deadline(request.headers(), way.settings, ticket.started)?;
+    let deadline = admit::deadline(request.headers(), ticket.call, way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
-    identify::replace_claims(&mut parts.headers, peer);
     let named = way.settings.cache.as_ref().and_then(|_| parts.headers.get(header::HOST).cloned());
     if let Some(host) = way.host {
         parts.headers.insert(header::HOST, host.clone());
@@ -171,7 +178,7 @@ fn past_the_stops<'a>(
     }
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
-    let key = key.and_then(|key| key.of(&parts, &peer.client.address));
+    let key = key.and_then(|key| key.of(&parts, ticket.client()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -191,6 +198,7 @@ fn past_the_stops<'a>(
         kept,
         takes_trailers: stripped.takes_trailers,
         upgrades: false,
+        is_call: ticket.call.is_some(),
         failover: way.failover,
         key,
         named: named.map(Box::new),

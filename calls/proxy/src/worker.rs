@@ -1,6 +1,7 @@
 //! One thread that serves: what it knows, what it shares with nobody, and how it ends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
 use crate::accept::{self, Sources};
+use crate::access::{self, AccessLog};
 use crate::health;
 use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
 use crate::options::{Door, Entry};
 use crate::pool::Pool;
-use crate::route::Routing;
+use crate::route::{Routing, Service};
 
 /// A routing and the metric handles that belong to it.
 #[derive(Debug)]
@@ -40,12 +42,35 @@ impl Snapshot {
     pub(crate) fn new(routing: Routing, metrics: &Metrics) -> Self {
         Self {
             routes: routing.routes().iter().map(|route| metrics.route(&route.name)).collect(),
-            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            services: of_services(&routing, metrics),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: metrics.route(&NO_ROUTE.into()),
             routing,
         }
     }
+
+    /// The same for a routing that follows on `before`: routes that stay keep their handles, and of thousands of routes
+    /// a few are looked up.
+    pub(crate) fn after(before: &Self, routing: Routing, metrics: &Metrics) -> Self {
+        let names = before.routing.routes().iter().map(|route| &*route.name);
+        let known: HashMap<&str, &RouteMetrics> = names.zip(&before.routes).collect();
+        let route =
+            |name: &Arc<str>| known.get(&**name).map_or_else(|| metrics.route(name), |own| (*own).clone());
+        Self {
+            routes: routing.routes().iter().map(|checked| route(&checked.name)).collect(),
+            services: of_services(&routing, metrics),
+            by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
+            no_route: before.no_route.clone(),
+            routing,
+        }
+    }
+}
+
+fn of_services(routing: &Routing, metrics: &Metrics) -> Vec<ServiceMetrics> {
+    let of = |(number, one): (usize, &Arc<Service>)| {
+        metrics.service(&one.name, routing.entrance().leads_to(number))
+    };
+    routing.services().iter().enumerate().map(of).collect()
 }
 
 /// A snapshot as one worker holds it: its requests count their hold on it without atomics.
@@ -63,6 +88,7 @@ impl Deref for LocalSnapshot {
 /// What a worker is started with.
 pub(crate) struct Start {
     pub(crate) limits: Limits,
+    pub(crate) access_log: AccessLog,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) metrics: Arc<Metrics>,
@@ -100,6 +126,7 @@ pub(crate) struct Worker {
     pub(crate) mirrors: Cell<usize>,
     /// Answers that are read or fetched for a cache alone.
     pub(crate) reads_behind: Cell<usize>,
+    pub(crate) access_log: AccessLog,
     current: RefCell<Current>,
 }
 
@@ -202,6 +229,7 @@ impl Worker {
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
             reads_behind: Cell::default(),
+            access_log: start.access_log,
             current: RefCell::new(Current { cache, local }),
         }
     }
@@ -223,9 +251,16 @@ pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .on_thread_park(access::flush)
         .build_local(tokio::runtime::LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(start, ready)),
+        Ok(runtime) => {
+            let cut = runtime.block_on(serve(start, ready));
+            // What is cut has a line, too.
+            drop(runtime);
+            access::flush();
+            cut
+        }
         Err(error) => {
             let _ = ready.send(Err(error));
             0

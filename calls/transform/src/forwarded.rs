@@ -53,6 +53,8 @@ pub struct Hop<'a> {
     pub host: Option<&'a HeaderValue>,
     /// The port of the listener.
     pub port: u16,
+    /// `peer` and `port` as headers say them, where somebody has them at hand: they are not written anew then.
+    pub texts: Option<(&'a HeaderValue, &'a HeaderValue)>,
 }
 
 /// Where a request comes from, as far back as hops are trusted.
@@ -71,13 +73,21 @@ pub struct Client {
 }
 
 /// The rules of a listener, read once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Forwarded {
     trusted_hops: usize,
     networks: Vec<Network>,
     read: ClaimHeaders,
     write_x_forwarded: bool,
     write_forwarded: bool,
+}
+
+impl Default for Forwarded {
+    /// As [`ForwardedConfig::default`].
+    fn default() -> Self {
+        let (read, networks) = (ClaimHeaders::default(), Vec::new());
+        Self { trusted_hops: 0, networks, read, write_x_forwarded: true, write_forwarded: false }
+    }
 }
 
 impl Trust for Forwarded {
@@ -87,6 +97,12 @@ impl Trust for Forwarded {
 }
 
 impl Forwarded {
+    /// The same, with nobody who is trusted.
+    #[must_use]
+    pub fn trusting_nobody(&self) -> Self {
+        Self { trusted_hops: 0, networks: Vec::new(), ..self.clone() }
+    }
+
     /// Finds the client and replaces what the request claims by what is known. To be called once for a request, after
     /// the headers of its connection were stripped and before anything goes by its address.
     pub fn apply(&self, headers: &mut HeaderMap, hop: &Hop<'_>) -> Client {
@@ -102,7 +118,7 @@ impl Forwarded {
             headers.remove(name);
         }
         if self.write_x_forwarded {
-            write_x_forwarded(headers, &client);
+            write_x_forwarded(headers, &client, hop);
         }
         if self.write_forwarded {
             let elements = element::text(&client);
@@ -231,13 +247,10 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| is_number && *port > 0)
 }
 
-fn write_x_forwarded(headers: &mut HeaderMap, client: &Client) {
-    let mut chain = client.address.to_string();
-    for hop in &client.via {
-        chain.push_str(", ");
-        chain.push_str(&hop.to_string());
-    }
-    if let Ok(chain) = HeaderValue::try_from(chain) {
+fn write_x_forwarded(headers: &mut HeaderMap, client: &Client, hop: &Hop<'_>) {
+    let texts = hop.texts.map(|(peer, port)| (peer.clone(), port.clone()));
+    let (peer, port) = texts.unzip();
+    if let Some(chain) = peer.filter(|_| client.via.is_empty()).or_else(|| chain(client)) {
         headers.insert(X_FORWARDED_FOR, chain);
     }
     let proto = if client.tls { "https" } else { "http" };
@@ -245,9 +258,20 @@ fn write_x_forwarded(headers: &mut HeaderMap, client: &Client) {
     if let Some(host) = &client.host {
         headers.insert(X_FORWARDED_HOST, host.clone());
     }
-    if let Some(port) = client.port {
-        headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));
+    if let Some(said) = client.port {
+        let ready = port.filter(|_| said == hop.port);
+        headers.insert(X_FORWARDED_PORT, ready.unwrap_or_else(|| HeaderValue::from(said)));
     }
+}
+
+/// The client and the hops after it.
+fn chain(client: &Client) -> Option<HeaderValue> {
+    let mut chain = client.address.to_string();
+    for hop in &client.via {
+        chain.push_str(", ");
+        chain.push_str(&hop.to_string());
+    }
+    HeaderValue::try_from(chain).ok()
 }
 
 #[cfg(test)]

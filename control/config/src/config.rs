@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mamparo_tls::TlsConfig;
+use mamparo_transform::forwarded::ForwardedConfig;
 use serde::Serialize;
 
 pub use gateway::{
@@ -141,8 +142,21 @@ pub struct Gateway {
     pub upgrade_drain: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
+    /// Whose word counts on where a request comes from.
+    pub forwarded: ForwardedConfig,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
+    /// The lines about requests.
+    pub access_log: AccessLog,
+}
+
+/// The lines about requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AccessLog {
+    /// The share of requests that have a line, 0 to 1; `None` for all.
+    pub sample: Option<f64>,
+    /// What a line says; `None` for all of it.
+    pub fields: Option<Vec<String>>,
 }
 
 /// What the gateway accepts from a client.

@@ -8,6 +8,7 @@ mod wanted;
 use std::collections::BTreeMap;
 
 use mamparo_tls::TlsConfig;
+use mamparo_transform::forwarded::ForwardedConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -146,9 +147,32 @@ pub(crate) struct Gateway {
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,
+    /// Whose word counts on where a request comes from, and what services are told about it. It decides whose address
+    /// stands in logs and in `{client_ip}`. Requests to `<service>.mamparo` come from who sends them, whatever they
+    /// claim. Default: nobody's, and every claim is replaced.
+    #[serde(default)]
+    pub(crate) forwarded: ForwardedConfig,
+    /// Whether answers say in `server-timing` how long they took, `total`, and how much of that the service did,
+    /// `service`, where a route does not say otherwise. Default: `false`.
+    pub(crate) server_timing: Option<bool>,
     /// TLS at the address of `listeners.gateway_tls`. A certificate whose file changes is shown to new connections
     /// soon after.
     pub(crate) tls: Option<TlsConfig>,
+    /// The lines about requests, which are part of the log, with the target `access`.
+    #[serde(default)]
+    pub(crate) access_log: AccessLog,
+}
+
+/// The lines about requests. They are written together, many at a time; `log.level: info,access=off` leaves them out.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessLog {
+    /// The share of requests that have a line. One that failed, with 5xx or broken off, always has. Default: `1.0`.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) sample: Option<f64>,
+    /// What a line says, of method, path, status, sent, received, duration_us, route, service, code, aborted, trace,
+    /// protocol and client; where the log is JSON. Default: all of it.
+    pub(crate) fields: Option<Vec<String>>,
 }
 
 /// What the gateway accepts from a client.

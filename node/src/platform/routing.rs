@@ -14,6 +14,8 @@ use mamparo_proxy::{
     Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 
+use mamparo_transform::forwarded::Forwarded;
+
 use super::kept::Kept;
 use crate::failure::Failure;
 use crate::supervise::Addresses;
@@ -46,7 +48,10 @@ pub(crate) fn routing(
         })
     });
     let upstreams = upstreams.collect::<Result<Vec<_>, Failure>>()?;
-    Routing::new(routes, upstreams).map_err(unusable)
+    let forwarded = Forwarded::new(&config.gateway.forwarded);
+    let forwarded =
+        forwarded.map_err(|error| Failure::config_unusable(error, "correct `gateway.forwarded`"))?;
+    Ok(Routing::new(routes, upstreams).map_err(unusable)?.believing(forwarded))
 }
 
 fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Failure> {
@@ -64,6 +69,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
+            server_timing: route.server_timing,
             ..Settings::default()
         },
     })

@@ -22,7 +22,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
     }
     let Some(place) = Place::take(errand.worker) else { return };
     let (snapshot, deadline, copy) = (Rc::clone(&errand.snapshot), errand.deadline, spare::bare(request));
-    let (takes_trailers, trace) = (errand.takes_trailers, trace.clone());
+    let (takes_trailers, is_call, trace) = (errand.takes_trailers, errand.is_call, trace.clone());
     spawn_local(async move {
         let Some(settings) = snapshot.routing.services().get(service).map(|service| &service.settings) else {
             return;
@@ -38,6 +38,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             kept: None,
             takes_trailers,
             upgrades: false,
+            is_call,
             failover: None,
             key: None,
             named: None,

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mamparo_context::{Clock, SpanId, TraceContext};
@@ -13,10 +13,14 @@ use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 
+use super::timing::Timing;
 use crate::accept::{Peer, Protocol};
+use crate::access::{self, Line};
 use crate::cached::Cached;
 use crate::forward::Fate;
+use crate::grpc::Call;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
+use crate::origin::Origin;
 use crate::worker::LocalSnapshot;
 use crate::{admit, identify};
 
@@ -44,6 +48,10 @@ pub(crate) struct Ticket {
     /// The span of the client, if there is one.
     pub(crate) part_of: Option<SpanId>,
     id: HeaderValue,
+    /// The client, where it is not simply the other end of the connection.
+    origin: Option<Box<Origin>>,
+    /// What it is spoken in where it is a call of gRPC.
+    pub(crate) call: Option<Call>,
     method: Method,
     uri: Uri,
     taken: Taken,
@@ -59,6 +67,8 @@ pub(crate) struct Ticket {
     tunnelled: Option<u64>,
     /// Of a route with policies: they are told what the request came to when its answer has ended.
     held: Option<Box<Held>>,
+    /// Of a route that tells it.
+    timing: Option<Box<Timing>>,
 }
 
 /// The permit of a request, and what it came to as far as anybody knows; the policies are told when it is dropped.
@@ -102,6 +112,8 @@ impl Ticket {
             trace,
             part_of,
             id,
+            origin: None,
+            call: Call::of(request.headers()),
             method: request.method().clone(),
             uri: request.uri().clone(),
             taken: Taken::Nothing,
@@ -113,6 +125,51 @@ impl Ticket {
             complete: false,
             tunnelled: None,
             held: None,
+            timing: None,
+        }
+    }
+
+    pub(crate) fn comes_from(&mut self, origin: Option<Box<Origin>>) {
+        self.origin = origin;
+    }
+
+    /// The address of the client, as far back as hops are trusted.
+    pub(crate) fn client(&self) -> &HeaderValue {
+        self.origin.as_ref().map_or(&self.peer.client.address, |origin| &origin.address)
+    }
+
+    /// Whether the client came over TLS, as far back as hops are trusted.
+    pub(crate) fn came_over_tls(&self) -> bool {
+        self.origin.as_ref().map_or(self.peer.client.tls.is_some(), |origin| origin.tls)
+    }
+
+    /// The host that the client asked, where a hop that is trusted says so.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.origin.as_ref().and_then(|origin| origin.host.as_ref())
+    }
+
+    /// From now on it is looked at how long things take.
+    pub(crate) fn is_timed(&mut self) {
+        self.timing = Some(Box::default());
+    }
+
+    pub(crate) fn asks_service(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.asked = Some(self.peer.worker().clock.now());
+        }
+    }
+
+    pub(crate) fn hears_service(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.answered = Some(self.peer.worker().clock.now());
+        }
+    }
+
+    /// Writes into the head of the answer what every head says.
+    pub(super) fn write_head(&self, headers: &mut HeaderMap) {
+        headers.insert(identify::X_REQUEST_ID, self.id.clone());
+        if let Some(timing) = &self.timing {
+            timing.write(headers, self.started, self.peer.worker().clock.now());
         }
     }
 
@@ -226,6 +283,52 @@ impl Ticket {
 }
 
 impl Ticket {
+    /// The request as a line of the access log.
+    fn log(&self, took: Duration, status: u16, aborted: bool) {
+        let worker = self.peer.worker();
+        let log = &worker.access_log;
+        let is_left_out = |share: f64| status < 500 && !aborted && worker.random.unit() >= share;
+        if !tracing::enabled!(target: "access", tracing::Level::INFO) || log.sample.is_some_and(is_left_out) {
+            return;
+        }
+        let (route, _, service) = self.taker();
+        let (method, path) = (self.method.as_str(), self.uri.path());
+        let received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes()));
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (sent, code, protocol) = (self.sent, self.code, self.peer.protocol.as_str());
+        let client = self.client().as_bytes();
+        let cache = self.cached.map_or("", Cached::as_str);
+        let Some(sink) = &log.sink else {
+            let (trace, client) = (self.trace.trace_id(), String::from_utf8_lossy(client));
+            tracing::info!(
+                target: "access",
+                method, path, status, sent, received, duration_us, route, service, code, aborted,
+                %trace, protocol, %client, cache,
+            );
+            return;
+        };
+        let trace = &self.trace_text();
+        let at = worker.clock.wall();
+        let line = Line {
+            at,
+            method,
+            path,
+            status,
+            sent,
+            received,
+            duration_us,
+            route,
+            service,
+            code,
+            aborted,
+            trace,
+            protocol,
+            client,
+            cache,
+        };
+        access::write(log, sink, &line);
+    }
+
     /// The request as a span.
     #[cold]
     fn record(&self, clock: &Clock, took: Duration, status: u16) {
@@ -265,28 +368,14 @@ impl Drop for Ticket {
         let took = now.saturating_duration_since(self.started);
         let status = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         let aborted = !self.complete;
-        let (route, metrics, service) = self.taker();
+        let (_, metrics, _) = self.taker();
         metrics.record(status, aborted, took);
         worker.metrics.in_flight.dec();
         if aborted && self.code.is_empty() && self.peer.protocol == Protocol::Http2 {
             self.peer.wire.is_given_up(now);
         }
         self.peer.wire.end(now);
-        tracing::info!(
-            target: "access",
-            method = self.method.as_str(),
-            path = self.uri.path(),
-            status,
-            sent = self.sent,
-            received = self.tunnelled.unwrap_or_else(|| self.upload.as_ref().map_or(0, |fate| fate.bytes())),
-            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            route,
-            service,
-            code = self.code,
-            cache = self.cached.map(Cached::as_str),
-            aborted,
-            trace = %self.trace.trace_id(),
-        );
+        self.log(took, status, aborted);
         if is_recording() && self.trace.is_sampled() {
             self.record(&worker.clock, took, status);
         }

@@ -9,13 +9,17 @@ use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
 use mamparo_http_cache::HttpCache;
 use mamparo_policy::stack::Stack;
+use mamparo_tls::proxy_protocol::TrustedPeers;
+use mamparo_transform::forwarded::Forwarded;
 
 use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
+use super::entrance::{Entrance, Passage};
 use super::paths::Unfit;
 use super::table::{Found, Table};
 use super::{BalanceKey, Match, Route, Settings, Upstream, find};
 use crate::options::Door;
+use crate::origin::Origins;
 use crate::respond::Taken;
 use crate::transport::Transport;
 
@@ -26,6 +30,8 @@ pub struct Routing {
     table: Arc<Table>,
     services: Vec<Arc<Service>>,
     by_name: Arc<HashMap<Arc<str>, usize>>,
+    origins: Arc<Origins>,
+    entrance: Arc<Entrance>,
 }
 
 /// Why routes and services do not fit each other.
@@ -80,6 +86,12 @@ pub enum RoutingError {
         /// What is wrong with it.
         what: String,
     },
+    /// Connections are passed on to a service that is not there.
+    #[error("connections are passed on to the service {0:?}, which is not there")]
+    PassedNowhere(String),
+    /// Connections for one host are passed on to two services.
+    #[error("connections for {0} are passed on twice")]
+    PassedTwice(String),
 }
 
 #[derive(Debug)]
@@ -152,7 +164,30 @@ impl Routing {
             }
             Unfit::Regexes { route, why } => RoutingError::Route { route: name(route), what: why.0 },
         })?;
-        Ok(Self { routes: checked.into(), table: Arc::new(table), services, by_name: Arc::new(by_name) })
+        let (table, by_name, origins) = (Arc::new(table), Arc::new(by_name), Arc::default());
+        let entrance = Arc::default();
+        Ok(Self { routes: checked.into(), table, services, by_name, origins, entrance })
+    }
+
+    /// The same routing, with rules about who is believed where requests come from. Without them nobody is. Requests to
+    /// names of the mesh never come from behind hops that are trusted.
+    #[must_use]
+    pub fn believing(self, rules: Forwarded) -> Self {
+        Self { origins: Arc::new(Origins::new(rules)), ..self }
+    }
+
+    /// The same routing with rules for connections to the edge before anything in them is a request. Those from `peers`
+    /// must begin with the PROXY protocol, and no others may. Those over TLS that `passages` describe are passed on.
+    ///
+    /// # Errors
+    /// A host is passed on twice, or to a service that is not there.
+    pub fn with_entrance(
+        mut self,
+        peers: TrustedPeers,
+        passages: Vec<Passage>,
+    ) -> Result<Self, RoutingError> {
+        self.entrance = Arc::new(Entrance::new(peers, passages, |name| self.service_named(name))?);
+        Ok(self)
     }
 
     /// The same routing with other endpoints for the service `name`; `None` when there is no such service. What is known
@@ -220,8 +255,16 @@ impl Routing {
         }
     }
 
+    pub(crate) fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
     pub(crate) fn routes(&self) -> &[CheckedRoute] {
         &self.routes
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     pub(crate) fn services(&self) -> &[Arc<Service>] {

@@ -92,6 +92,7 @@ fn every_request_is_one_line() {
         r#""target":"access""#,
         r#""method":"POST""#,
         r#""path":"/logged-good""#,
+        r#""client":"127.0.0.1""#,
         r#""status":200"#,
         r#""sent":2"#,
         r#""received":5"#,
@@ -107,7 +108,7 @@ fn every_request_is_one_line() {
     assert!(!good.contains("secret"), "what a query says may be secret: {good}");
     let hidden = &lines.about("/logged-hidden", 1)[0];
     assert!(
-        !hidden.contains(r#""cache""#)
+        hidden.contains(r#""cache":"""#)
             && hidden.contains(r#""status":401"#)
             && hidden.contains(r#""code":"identity-required""#),
         "{hidden}"
@@ -117,4 +118,40 @@ fn every_request_is_one_line() {
     let never = &lines.about("/logged-never", 1)[0];
     assert!(never.contains(r#""status":499"#) && never.contains(r#""aborted":true"#), "{never}");
     assert_eq!(lines.about("/logged-", 4).len(), 4);
+
+    crate::origin::believing(&rig, service.address, "1");
+    let mut behind = rig.client();
+    behind.send("GET /logged-behind HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 192.0.2.7\r\n\r\n");
+    assert_eq!(behind.answer().status(), 200);
+    let behind = &lines.about("/logged-behind", 1)[0];
+    assert!(behind.contains(r#""client":"192.0.2.7""#), "{behind}");
+    passed_connections(&lines);
+}
+
+/// A connection that is passed on is one line, too.
+fn passed_connections(lines: &Lines) {
+    let service = Service::start(|mut connection| {
+        connection.send("twelve bytes");
+        connection.is_closed();
+    });
+    let host = "logged.passed.test";
+    let rig = crate::passed::rig_for(host, &[service.address]);
+    let mut client = rig.client();
+    let hello = crate::passed::hello(host);
+    client.send(&hello);
+    client.close_writing();
+    assert!(!client.is_closed(), "it was answered");
+    let line = &lines.about(host, 1)[0];
+    let received = format!("\"received\":{},", hello.len());
+    for part in [
+        r#""target":"access""#,
+        r#""kind":"tcp""#,
+        r#""service":"it""#,
+        r#""sent":12"#,
+        &received,
+        r#""code":"","#,
+        r#""aborted":false"#,
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }

@@ -10,7 +10,7 @@ const HOST: HeaderValue = HeaderValue::from_static("own.example");
 
 fn peer(address: &str) -> Hop<'static> {
     static OWN: HeaderValue = HOST;
-    Hop { peer: address.parse().unwrap(), tls: false, host: Some(&OWN), port: 8080 }
+    Hop { peer: address.parse().unwrap(), tls: false, host: Some(&OWN), port: 8080, texts: None }
 }
 
 fn rules(yaml: &str) -> Result<Forwarded, InvalidConfig> {
@@ -75,6 +75,25 @@ fn the_client_is_the_nearest_that_is_not_trusted() {
         assert_eq!(found.address.to_string(), client, "{yaml} {claims}");
         assert_eq!(values(&headers, "x-forwarded-for"), [chain], "{yaml} {claims}");
     }
+}
+
+#[test]
+fn texts_that_are_at_hand_are_used_where_they_are_true() {
+    let (address, port) = (HeaderValue::from_static("10.0.0.1"), HeaderValue::from_static("8080"));
+    let hop = Hop { texts: Some((&address, &port)), ..peer("10.0.0.1") };
+    for (lines, chain, port) in [
+        (&[][..], "10.0.0.1", vec!["8080"]),
+        (&[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-port", "443")], "1.1.1.1, 10.0.0.1", vec!["443"]),
+        (&[("x-forwarded-proto", "https")], "10.0.0.1", vec![]),
+    ] {
+        let mut headers = map(lines);
+        rules("trusted_hops: 1").unwrap().apply(&mut headers, &hop);
+        assert_eq!(values(&headers, "x-forwarded-for"), [chain]);
+        assert_eq!(values(&headers, "x-forwarded-port"), port);
+    }
+    let mut headers = map(&[("x-forwarded-for", "1.1.1.1")]);
+    rules("trusted_hops: 1").unwrap().trusting_nobody().apply(&mut headers, &hop);
+    assert_eq!(values(&headers, "x-forwarded-for"), ["10.0.0.1"]);
 }
 
 #[test]

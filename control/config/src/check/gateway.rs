@@ -14,12 +14,30 @@ use mamparo_policy::stack::{ClientConfig, InvalidStack};
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
-use crate::config::{Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
+use crate::config::{AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
 use crate::file;
 use crate::limits::{REPLAY_BYTES, REPLAY_BYTES_MAX, ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
+use crate::suggest::suggestion;
 use crate::tree::Step;
 use overlap::Overlaps;
 use pattern::Patterns;
+
+/// What a line about a request may say.
+const ACCESS_FIELDS: [&str; 13] = [
+    "method",
+    "path",
+    "status",
+    "sent",
+    "received",
+    "duration_us",
+    "route",
+    "service",
+    "code",
+    "aborted",
+    "trace",
+    "protocol",
+    "client",
+];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
 
@@ -36,6 +54,8 @@ struct Spot {
 struct Routes {
     patterns: Patterns,
     names: HashSet<String>,
+    /// What holds for a route that says nothing.
+    server_timing: bool,
 }
 
 impl Checker<'_> {
@@ -44,7 +64,7 @@ impl Checker<'_> {
             let message = format!("{} routes, at most {ROUTES_MAX} are read", raw.routes.len());
             self.at(&ROUTES, message, None);
         }
-        let mut shared = Routes::default();
+        let mut shared = Routes { server_timing: raw.server_timing.unwrap_or(false), ..Routes::default() };
         let mut overlaps = Overlaps::default();
         let mut routes: Vec<Route> = Vec::new();
         for (index, route) in raw.routes.into_iter().take(ROUTES_MAX).enumerate() {
@@ -76,7 +96,20 @@ impl Checker<'_> {
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
         }
+        if let Err(wrong) = raw.forwarded.check() {
+            let steps = [Step::Key("gateway"), Step::Key("forwarded")];
+            self.at_field(&steps, &wrong.field, wrong.problem, None);
+        }
+        for (number, field) in raw.access_log.fields.iter().flatten().enumerate() {
+            if !ACCESS_FIELDS.contains(&field.as_str()) {
+                let steps = [Step::Key("gateway"), Step::Key("access_log")];
+                let help = suggestion(field, "fields that a line has", &ACCESS_FIELDS);
+                let message = format!("there is no field `{field}`");
+                self.at_field(&steps, &format!("fields[{number}]"), message, Some(help));
+            }
+        }
         Gateway {
+            forwarded: raw.forwarded,
             routes,
             workers: raw.workers,
             drain_delay: seconds(raw.drain_delay, 0),
@@ -93,6 +126,7 @@ impl Checker<'_> {
                 tunnel_idle: seconds(limits.tunnel_idle, 3600),
             },
             tls: raw.tls,
+            access_log: AccessLog { sample: raw.access_log.sample, fields: raw.access_log.fields },
         }
     }
 
@@ -151,6 +185,7 @@ impl Checker<'_> {
             policies: raw.policies,
             retry: raw.retry,
             replay,
+            server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }
     }
 

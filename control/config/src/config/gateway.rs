@@ -30,6 +30,8 @@ pub struct Route {
     pub retry: Option<RetryConfig>,
     /// How much of a body is kept so that it can be sent again, in bytes.
     pub replay: u64,
+    /// Whether answers say how long they took.
+    pub server_timing: bool,
 }
 
 /// Which requests a route takes; all of it must hold.

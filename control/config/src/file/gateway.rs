@@ -57,6 +57,8 @@ pub(crate) struct Route {
     /// How much of a body is kept so that it can be sent again; a larger one is sent once. At most `8MiB`.
     /// Default: `64KiB`.
     pub(crate) replay: Option<Size>,
+    /// Whether answers say in `server-timing` how long they took. Default: as `gateway.server_timing` says.
+    pub(crate) server_timing: Option<bool>,
 }
 
 /// Which requests a route takes. All that is named must hold; of `path`, `template` and `regex` one is named, and none

@@ -247,3 +247,14 @@ fn certificates_and_the_address_that_shows_them_come_together() {
         ["gateway.tls.certificates at least one, with `cert` and `key`"]
     );
 }
+
+#[test]
+fn a_field_that_no_line_has_is_answered_with_the_likely_one() {
+    let text = "version: 1\ngateway: {access_log: {fields: [status, durations_us]}}\n";
+    let problems = check(text, "f").map(|_| ()).unwrap_err();
+    assert_eq!(problems[0].path, "gateway.access_log.fields[1]");
+    assert!(
+        problems[0].suggestion.as_deref().is_some_and(|help| help.contains("duration_us")),
+        "{problems:?}"
+    );
+}
