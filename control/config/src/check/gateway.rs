@@ -9,6 +9,7 @@ mod target;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
@@ -23,7 +24,7 @@ use overlap::Overlaps;
 use pattern::Patterns;
 
 /// What a line about a request may say.
-const ACCESS_FIELDS: [&str; 13] = [
+const ACCESS_FIELDS: [&str; 14] = [
     "method",
     "path",
     "status",
@@ -37,6 +38,7 @@ const ACCESS_FIELDS: [&str; 13] = [
     "trace",
     "protocol",
     "client",
+    "cache",
 ];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
@@ -161,6 +163,10 @@ impl Checker<'_> {
             let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
         }
+        if let Some(Err(wrong)) = raw.cache.as_ref().map(HttpCacheConfig::check) {
+            let steps = [ROUTES[0], ROUTES[1], Step::Index(index), Step::Key("cache")];
+            self.at_field(&steps, wrong.field, wrong.problem, None);
+        }
         if let Some(Err(wrong)) = raw.retry.as_ref().map(RetryConfig::check) {
             let keys: Vec<&str> = ["retry"].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
@@ -183,6 +189,7 @@ impl Checker<'_> {
             answer_timeout,
             body,
             policies: raw.policies,
+            cache: raw.cache,
             retry: raw.retry,
             replay,
             server_timing: raw.server_timing.unwrap_or(shared.server_timing),
