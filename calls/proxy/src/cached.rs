@@ -20,7 +20,7 @@ use crate::forward::{Errand, Upload};
 use crate::limits::after;
 use crate::pool::Lease;
 use crate::problem::Problem;
-use crate::respond::{Body, Origin, Ticket};
+use crate::respond::{Body, Flow, Ticket};
 use crate::{admit, respond, route};
 pub(crate) use behind::Rest;
 
@@ -105,8 +105,8 @@ impl Asked<'_> {
         let uri = ticket.asked();
         let head = RequestHead {
             method: request.method(),
-            scheme: if ticket.peer().client.tls.is_some() { "https" } else { "http" },
-            authority: errand.named.as_deref().and_then(text).unwrap_or_default(),
+            scheme: if ticket.came_over_tls() { "https" } else { "http" },
+            authority: ticket.host().or(errand.named.as_deref()).and_then(text).unwrap_or_default(),
             // It was found in this form, or the request would not be here.
             path: &route::normalize(uri.path()).unwrap_or_default(),
             query: uri.query(),
@@ -133,7 +133,7 @@ impl Asked<'_> {
         let (worker, deadline, settings) = (errand.worker, errand.deadline, errand.settings);
         let is_clients_own = deadline < after(ticket.started, settings.request_timeout);
         match send(&mut ticket, errand, request).await {
-            Ok((answer, lease)) => arrived(fill, ticket, answer, Origin { lease, deadline }),
+            Ok((answer, lease)) => arrived(fill, ticket, answer, Flow { lease, deadline }),
             Err(problem) => {
                 let gives_up = problem == Problem::Deadline && is_clients_own;
                 failed(fill, ticket, problem, gives_up, When::of(&worker.clock))
@@ -155,7 +155,7 @@ impl Asked<'_> {
                 let (mut parts, incoming) = answer.into_parts();
                 respond::strip(&mut parts.headers, &incoming);
                 bypass.answer_head(parts.status, &mut parts.headers);
-                respond::stream(ticket, parts, (incoming, Origin { lease, deadline }), None)
+                respond::stream(ticket, parts, (incoming, Flow { lease, deadline }), None)
             }
             Err(problem) => respond::problem(ticket, problem, None),
         }
@@ -172,7 +172,9 @@ async fn send(
         let quotas = ticket.exchanges();
         ticket.holds(admit::enter_others(policies, quotas, &ticket.trace, errand.deadline).await?);
     }
+    ticket.asks_service();
     let sent = errand.send(request, &ticket.trace).await;
+    ticket.hears_service();
     match &sent {
         Ok((answer, _)) => ticket.came_to(|classify| classify.head(answer.status(), answer.headers())),
         Err(problem) => {
@@ -185,7 +187,7 @@ async fn send(
 }
 
 /// The head of the answer has come.
-fn arrived(mut fill: Fill, mut ticket: Ticket, answer: Response<Incoming>, of: Origin) -> Response<Body> {
+fn arrived(mut fill: Fill, mut ticket: Ticket, answer: Response<Incoming>, of: Flow) -> Response<Body> {
     let worker = Rc::clone(ticket.peer().worker());
     let (mut parts, incoming) = answer.into_parts();
     respond::strip(&mut parts.headers, &incoming);

@@ -30,7 +30,7 @@ pub(crate) use body::Body;
 pub(crate) use ticket::{Held, Taken, Ticket};
 
 /// What the body of an answer comes over, and by when it must have come.
-pub(crate) struct Origin {
+pub(crate) struct Flow {
     pub(crate) lease: Lease,
     pub(crate) deadline: Instant,
 }
@@ -44,7 +44,7 @@ pub(crate) fn service(
 ) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
     strip(&mut parts.headers, &incoming);
-    stream(ticket, parts, (incoming, Origin { lease, deadline }), None)
+    stream(ticket, parts, (incoming, Flow { lease, deadline }), None)
 }
 
 /// Removes what the head of an answer says of the connection that it came over.
@@ -61,7 +61,7 @@ pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
 pub(crate) fn stream(
     mut ticket: Ticket,
     mut parts: Parts,
-    (incoming, of): (Incoming, Origin),
+    (incoming, of): (Incoming, Flow),
     fill: Option<Fill>,
 ) -> Response<Body> {
     parts.version = Version::HTTP_11;

@@ -71,6 +71,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
         target: target(&route.target)?,
         settings: Settings {
             policies,
+            cache: route.cache.as_ref().map(|own| kept.cache(&route.name, own)).transpose()?.flatten(),
             retry: route.retry.map(|retry| kept.retry(&route.name, retry)).transpose()?,
             replay_bytes: usize::try_from(route.replay).unwrap_or(usize::MAX),
             request_timeout: route.timeout,

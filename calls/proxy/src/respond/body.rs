@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use mamparo_http_cache::Fill;
 use tokio::time::Sleep;
 
-use super::{Origin, Ticket};
+use super::{Flow, Ticket};
 use crate::cached::Rest;
 use crate::limits::after;
 use crate::pool::Lease;
@@ -64,7 +64,7 @@ impl Body {
 
     /// The body that a service sends.
     pub(crate) fn service(
-        (incoming, Origin { lease, deadline }): (Incoming, Origin),
+        (incoming, Flow { lease, deadline }): (Incoming, Flow),
         fill: Option<Fill>,
         ticket: Ticket,
     ) -> Self {
@@ -105,7 +105,7 @@ impl Drop for Body {
         if let (Content::Service(stream), Some(ticket)) = (content, &mut self.ticket) {
             let Stream { incoming, lease: Some(lease), deadline, fill, .. } = stream else { return };
             let (worker, held) = (Rc::clone(ticket.peer().worker()), ticket.releases());
-            Rest { incoming, of: Origin { lease, deadline }, fill, held }.read(&worker);
+            Rest { incoming, of: Flow { lease, deadline }, fill, held }.read(&worker);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub struct Route {
     pub body: Option<u64>,
     /// What a request must pass before it goes to the service.
     pub policies: Option<AdmissionConfig>,
+    /// What is kept of the answers of its services.
+    pub cache: Option<HttpCacheConfig>,
     /// When a request that failed is sent again.
     pub retry: Option<RetryConfig>,
     /// How much of a body is kept so that it can be sent again, in bytes.

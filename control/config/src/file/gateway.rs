@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use schemars::JsonSchema;
@@ -50,6 +51,9 @@ pub(crate) struct Route {
     pub(crate) body: Option<Size>,
     /// What a request must pass before it goes to the service. Default: nothing.
     pub(crate) policies: Option<AdmissionConfig>,
+    /// What is kept of the answers of its services, for whoever asks next. A request that is answered from it passes no
+    /// policy but `rate_limit`. Default: nothing.
+    pub(crate) cache: Option<HttpCacheConfig>,
     /// When a request that failed is sent again, out of a budget that all requests of the route share. `answer_timeout`
     /// is the time of each attempt. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat; others are repeated
     /// where it is certain that nothing has happened, or as `repeat` says. Default: only what nobody has seen.

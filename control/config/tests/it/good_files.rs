@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mamparo_config::{Role, RoutePath, Topic, check, reference, schema};
+use mamparo_http_cache::HttpCacheConfig;
 
 const SHOP: &str = include_str!("../../../../mamparo.yaml");
 
@@ -84,6 +85,23 @@ fn the_schema_is_a_schema_and_the_reference_names_every_key() {
         assert!(reference.contains(key), "{key} is missing in\n{reference}");
     }
     assert!(!reference.contains("| |"), "a key without a type or a meaning in\n{reference}");
+}
+
+#[test]
+fn a_route_may_keep_answers() {
+    let text = "version: 1
+services: {a: {address: '127.0.0.1:1'}}
+gateway:
+  routes:
+    - {match: {path: /a}, service: a, public: true, cache: {capacity_bytes: 1000000, object_bytes_max: 1000, stale_if_error: 1h, ignored_params: ['utm_*']}}
+    - {match: {path: /b}, service: a, public: true, cache: {}}
+    - {match: {path: /c}, service: a, public: true}
+";
+    let config = check(text, "f").unwrap();
+    let caches: Vec<_> = config.gateway.routes.iter().map(|route| route.cache.as_ref()).collect();
+    let first = caches[0].unwrap();
+    assert_eq!((first.capacity_bytes, first.stale_if_error), (1_000_000, Duration::from_secs(3600)));
+    assert_eq!((caches[1], caches[2]), (Some(&HttpCacheConfig::default()), None));
 }
 
 #[test]

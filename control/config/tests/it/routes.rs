@@ -258,3 +258,16 @@ fn the_file_of_the_page_about_routes_is_sound() {
     let config = check(text, "routes.md").unwrap_or_else(|problems| panic!("{problems:?}"));
     assert_eq!(config.gateway.routes.len(), 5);
 }
+
+#[test]
+fn a_cache_that_cannot_work_is_told_with_its_place() {
+    expect(
+        &[
+            "match: {path: /a}, service: a, cache: {capacity_bytes: 0}",
+            "match: {path: /b}, service: a, cache: {object_bytes_max: 16777216}",
+            "match: {path: /c}, service: a, cache: {wait: 61s}",
+            "match: {path: /d}, redirect: {path: /a}, cache: {}",
+        ],
+        &[],
+    );
+}
