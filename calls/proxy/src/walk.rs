@@ -192,6 +192,7 @@ fn past_the_stops<'a>(
         is_call: ticket.call.is_some(),
         failover: way.failover,
         key,
+        is_free: false,
         tried: Vec::new(),
     };
     let request = Request::from_parts(parts, upload);

@@ -41,6 +41,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             is_call,
             failover: None,
             key: None,
+            is_free: false,
             tried: Vec::new(),
         };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };
