@@ -202,6 +202,7 @@ fn past_the_stops<'a>(
         failover: way.failover,
         key,
         named: named.map(Box::new),
+        is_free: false,
         tried: Vec::new(),
     };
     let request = Request::from_parts(parts, upload);

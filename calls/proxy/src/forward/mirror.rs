@@ -42,6 +42,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             failover: None,
             key: None,
             named: None,
+            is_free: false,
             tried: Vec::new(),
         };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };

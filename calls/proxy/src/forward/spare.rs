@@ -44,6 +44,11 @@ impl Spare {
         self.body.as_ref().is_none_or(|body| body.is_whole())
     }
 
+    /// Whether it can be sent once more for nothing.
+    pub(super) fn is_for_free(&self) -> bool {
+        self.free
+    }
+
     /// Whether it is sent once more for nothing, which is done once: nobody has seen it, or it changes nothing and
     /// the connection broke.
     pub(super) fn is_free(&self, failed: &Failed) -> bool {

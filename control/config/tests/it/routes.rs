@@ -268,6 +268,11 @@ fn a_cache_that_cannot_work_is_told_with_its_place() {
             "match: {path: /c}, service: a, cache: {wait: 61s}",
             "match: {path: /d}, redirect: {path: /a}, cache: {}",
         ],
-        &[],
+        &[
+            "5:75: gateway.routes[0].cache.capacity_bytes: from 1 to 2^40",
+            "6:77: gateway.routes[1].cache.object_bytes_max: at most an eighth of capacity_bytes",
+            "7:65: gateway.routes[2].cache.wait: at most 60s",
+            "8:61: gateway.routes[3].cache: a `redirect` has no `cache`; leave it out: no service is asked",
+        ],
     );
 }
