@@ -31,7 +31,7 @@ use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
 pub(crate) use mirror::mirror;
 use spare::Spare;
-pub(crate) use upload::{Fate, Kept, Upload};
+pub(crate) use upload::{Fate, Kept, Source, Upload};
 
 /// A request on its way to a service.
 pub(crate) struct Errand<'a> {
@@ -50,6 +50,10 @@ pub(crate) struct Errand<'a> {
     pub(crate) upgrades: bool,
     /// Whether it is a call of gRPC, whose service is told the deadline in its words too.
     pub(crate) is_call: bool,
+    /// Whether it changes nothing, whatever its method says.
+    pub(crate) harmless: bool,
+    /// The service that gets a copy.
+    pub(crate) mirror: Option<usize>,
     /// The service that stands in for the first.
     pub(crate) failover: Option<usize>,
     /// What it has in common with others that are to reach the same endpoint.
@@ -75,43 +79,46 @@ impl From<Problem> for Failed {
 
 impl Errand<'_> {
     /// Sends the request: the answer, and the connection that it still occupies.
-    pub(crate) async fn send(
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep each of its arguments twice")]
+    pub(crate) fn send(
         mut self,
         mut request: Request<Upload>,
         trace: &TraceContext,
-    ) -> Result<(Response<Incoming>, Lease), Problem> {
-        let mut spare = Spare::of(&request, &self);
-        let mut tries = Tries::default();
-        let mut unsent_left = UNSENT_RETRIES;
-        let mut is_again = false;
-        loop {
-            let mut sent = self.attempt(request, is_again).await;
-            is_again = true;
-            request = match &mut sent {
-                Err(Failed { unsent, .. }) if unsent_left > 0 && unsent.is_some() => {
-                    unsent_left -= 1;
-                    match unsent.take() {
-                        Some(unsent) => unsent,
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Problem>> {
+        async move {
+            let mut spare = Spare::of(&request, &self);
+            let mut tries = Tries::default();
+            let mut unsent_left = UNSENT_RETRIES;
+            let mut is_again = false;
+            loop {
+                let mut sent = self.attempt(request, is_again).await;
+                is_again = true;
+                request = match &mut sent {
+                    Err(Failed { unsent, .. }) if unsent_left > 0 && unsent.is_some() => {
+                        unsent_left -= 1;
+                        match unsent.take() {
+                            Some(unsent) => unsent,
+                            None => return sent.map_err(|failed| failed.problem),
+                        }
+                    }
+                    Err(failed) if spare.as_mut().is_some_and(|spare| spare.is_free(failed)) => {
+                        match spare.as_mut().and_then(Spare::take) {
+                            Some(again) => again,
+                            None => return sent.map_err(|failed| failed.problem),
+                        }
+                    }
+                    _ => match self.again(&sent, &mut tries, spare.as_mut(), trace) {
+                        Some((again, pause)) => {
+                            // The connection, and what is left of the answer on it, goes before the pause.
+                            drop(sent);
+                            sleep(pause).await;
+                            again
+                        }
                         None => return sent.map_err(|failed| failed.problem),
-                    }
-                }
-                Err(failed) if spare.as_mut().is_some_and(|spare| spare.is_free(failed)) => {
-                    match spare.as_mut().and_then(Spare::take) {
-                        Some(again) => again,
-                        None => return sent.map_err(|failed| failed.problem),
-                    }
-                }
-                _ => match self.again(&sent, &mut tries, spare.as_mut(), trace) {
-                    Some((again, pause)) => {
-                        // The connection, and what is left of the answer on it, goes before the pause.
-                        drop(sent);
-                        sleep(pause).await;
-                        again
-                    }
-                    None => return sent.map_err(|failed| failed.problem),
-                },
-            };
-            self.metrics(|metrics| metrics.retries.inc());
+                    },
+                };
+                self.metrics(|metrics| metrics.retries.inc());
+            }
         }
     }
 

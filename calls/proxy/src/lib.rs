@@ -38,6 +38,7 @@ mod access;
 mod hop_by_hop;
 mod problem;
 mod respond;
+mod transform;
 mod tunnel;
 mod upgrade;
 

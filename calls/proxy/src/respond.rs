@@ -2,6 +2,7 @@
 //! says what became of the request.
 
 mod body;
+mod stream;
 mod ticket;
 mod timing;
 
@@ -10,22 +11,24 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Response, Version};
+use http::{Response, Version, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
-use crate::grpc;
+use crate::grpc::{self, Call};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
+use crate::transform::Stopped;
 use crate::tunnel::Tunnel;
 use crate::upgrade;
 pub(crate) use body::Body;
+pub(crate) use stream::{BrokenOff, Stream};
 pub(crate) use ticket::{Taken, Ticket};
 
 /// Passes on the answer of a service.
@@ -35,6 +38,46 @@ pub(crate) fn service(
     lease: Lease,
     deadline: Instant,
 ) -> Response<Body> {
+    let (mut parts, stream) = taken(answer, lease, deadline, &ticket);
+    ticket.write_head(&mut parts.headers);
+    ticket.answered(parts.status);
+    Response::from_parts(parts, Body::service(stream, ticket))
+}
+
+/// Passes it on as the route has it changed.
+pub(crate) async fn changed(
+    mut ticket: Ticket,
+    answer: Response<Incoming>,
+    lease: Lease,
+    deadline: Instant,
+) -> Response<Body> {
+    let (parts, stream) = taken(answer, lease, deadline, &ticket);
+    let changed = match &ticket.transforming {
+        Some(transforming) => transforming.back(parts, stream).await,
+        None => return Response::from_parts(parts, Body::service(stream, ticket)),
+    };
+    match changed {
+        Ok((mut parts, body)) => {
+            ticket.write_head(&mut parts.headers);
+            ticket.answered(parts.status);
+            Response::from_parts(parts, body.with(ticket))
+        }
+        Err(told) => {
+            if let Some(outcome) = told.outcome() {
+                ticket.came_to(|_| outcome);
+            }
+            problem(ticket, told, None)
+        }
+    }
+}
+
+/// The head without what belongs to the connection that it came on, and the body.
+fn taken(
+    answer: Response<Incoming>,
+    lease: Lease,
+    deadline: Instant,
+    ticket: &Ticket,
+) -> (response::Parts, Stream) {
     let (mut parts, incoming) = answer.into_parts();
     if hop_by_hop::strip(&mut parts.headers).chunked {
         // Where both were said, this is the one that is not true.
@@ -43,9 +86,7 @@ pub(crate) fn service(
         one_length(&mut parts.headers, length);
     }
     parts.version = Version::HTTP_11;
-    ticket.write_head(&mut parts.headers);
-    ticket.answered(parts.status);
-    Response::from_parts(parts, Body::service(incoming, lease, deadline, ticket))
+    (parts, Stream::new(incoming, lease, deadline, ticket.peer().worker()))
 }
 
 /// Passes on an answer that grants another protocol, and what follows it.
@@ -87,7 +128,14 @@ pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
             *response.status_mut() = status;
             response.headers_mut().insert(header::LOCATION, location);
         }
+        // It says all that there is to say.
+        Own::Preflight(answer) => {
+            let (parts, ()) = answer.into_parts();
+            ticket.answered(parts.status);
+            return finish(ticket, Response::from_parts(parts, Bytes::new()));
+        }
     }
+    ticket.own_answer(response.headers_mut());
     ticket.answered(response.status());
     finish(ticket, response)
 }
@@ -100,13 +148,40 @@ pub(crate) fn problem(mut ticket: Ticket, problem: Problem, allow: Option<Header
     ticket.answered(response.status());
     ticket.failed(problem.code());
     if let Some(call) = ticket.call {
-        let message = format!("{}: {problem}", problem.code());
-        let head = grpc::trailers_only(call, response.status(), &message);
-        *response.status_mut() = head.status();
-        response.headers_mut().extend(head.into_parts().0.headers);
-        response.body_mut().clear();
+        as_call(call, &mut response, &format!("{}: {problem}", problem.code()));
     }
+    ticket.own_answer(response.headers_mut());
     finish(ticket, response)
+}
+
+/// Says why a request goes no further.
+pub(crate) fn stopped(ticket: Ticket, stopped: Stopped) -> Response<Body> {
+    match stopped {
+        Stopped::Problem(told) => problem(ticket, told, None),
+        Stopped::Denied(response) => denial(ticket, *response),
+    }
+}
+
+/// Gives the answer of whoever decides about requests, which is no.
+fn denial(mut ticket: Ticket, mut response: Response<Bytes>) -> Response<Body> {
+    ticket.answered(response.status());
+    ticket.failed("hook-denied");
+    if let Some(call) = ticket.call {
+        let message = String::from_utf8_lossy(response.body()).into_owned();
+        as_call(call, &mut response, &message);
+    }
+    ticket.own_answer(response.headers_mut());
+    finish(ticket, response)
+}
+
+/// Tells a failure in the words of gRPC.
+fn as_call(call: Call, response: &mut Response<Bytes>, message: &str) {
+    let head = grpc::trailers_only(call, response.status(), message);
+    *response.status_mut() = head.status();
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.extend(head.into_parts().0.headers);
+    response.body_mut().clear();
 }
 
 /// Says the length once, where a service said it several times over.

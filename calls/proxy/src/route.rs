@@ -19,6 +19,7 @@ mod matches;
 mod path;
 mod paths;
 mod pattern;
+mod preflight;
 mod query;
 mod rewrite;
 mod routing;
@@ -37,9 +38,10 @@ use http::request::Parts;
 use mamparo_balance::{BalanceConfig, Endpoint};
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
+use mamparo_transform::Transform;
 
 use crate::transport::Transport;
-pub(crate) use find::{Own, find};
+pub(crate) use find::{Captures, Own, find};
 pub use host::{Host, InvalidHost};
 pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
 pub(crate) use routing::Service;
@@ -77,6 +79,8 @@ pub struct Settings {
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// What is changed about requests and answers on their way.
+    pub transform: Option<Arc<Transform>>,
     /// Whether answers say in `server-timing` how long they took, and how much of that the service did.
     pub server_timing: bool,
 }
@@ -92,6 +96,7 @@ impl Default for Settings {
             policies: None,
             retry: None,
             replay_bytes: 64 * 1024,
+            transform: None,
             server_timing: false,
         }
     }

@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::accept::{Cut, Peer, Protocol};
-use crate::forward::{Errand, Upload};
+use crate::forward::{Errand, Source, Upload};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::problem::Problem;
@@ -38,66 +38,91 @@ enum Onward<'a> {
 }
 
 /// Answers one request of a connection. `cut` is told its deadline, where somebody else must keep it.
-pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Option<Cut>) -> Response<Body> {
-    let refusal = peer.wire.begin();
-    let mut ticket = Ticket::new(&peer, &request);
-    let snapshot = Rc::clone(&ticket.snapshot);
-    let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
-    let asks_upgrade = request.headers().contains_key(header::UPGRADE);
-    let client = upgrade::asked(&peer, &mut request);
-    let (mut errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
-        Ok(Onward::Service(errand, request)) => (errand, request),
-        Ok(Onward::Own(own)) => {
-            peer.wire.hand_over(false);
-            return respond::own(ticket, own);
-        }
-        Err(Turned { problem, allow }) => {
-            peer.wire.hand_over(false);
-            return respond::problem(ticket, problem, allow);
-        }
-    };
-    if let Some(cut) = &cut {
-        cut.at(errand.deadline);
-    }
-    errand.upgrades = client.is_some();
-    if let Some(policies) = &errand.settings.policies {
-        match admit::enter(policies, &ticket.trace, errand.deadline).await {
-            Ok(permit) => ticket.holds(permit),
-            Err(problem) => {
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep each of its arguments twice")]
+pub(crate) fn walk(
+    peer: Rc<Peer>,
+    mut request: Request<Incoming>,
+    cut: Option<Cut>,
+) -> impl Future<Output = Response<Body>> {
+    async move {
+        let refusal = peer.wire.begin();
+        let mut ticket = Ticket::new(&peer, &request);
+        let snapshot = Rc::clone(&ticket.snapshot);
+        let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
+        let asks_upgrade = request.headers().contains_key(header::UPGRADE);
+        let client = upgrade::asked(&peer, &mut request);
+        let (mut errand, mut request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal)
+        {
+            Ok(Onward::Service(errand, request)) => (errand, request),
+            Ok(Onward::Own(own)) => {
                 peer.wire.hand_over(false);
-                return respond::problem(ticket, problem, None);
+                return respond::own(ticket, own);
             }
-        }
-    }
-    let deadline = errand.deadline;
-    ticket.asks_service();
-    let answered = errand.send(request, &ticket.trace).await;
-    ticket.hears_service();
-    if let (Ok((answer, _)), Some(client)) = (&answered, client)
-        && upgrade::is_granted(answer)
-    {
-        peer.wire.hand_over(true);
-        return match answered {
-            Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
-            Err(problem) => respond::problem(ticket, problem, None),
+            Err(Turned { problem, allow }) => {
+                peer.wire.hand_over(false);
+                return respond::problem(ticket, problem, allow);
+            }
         };
-    }
-    if asks_upgrade {
-        peer.wire.hand_over(false);
-    }
-    match answered {
-        Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            respond::problem(ticket, Problem::BadAnswer, None)
+        if let Some(cut) = &cut {
+            cut.at(errand.deadline);
         }
-        Ok((answer, lease)) => {
-            ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
-            respond::service(ticket, answer, lease, deadline)
-        }
-        Err(problem) => {
-            if let Some(outcome) = problem.outcome() {
-                ticket.came_to(|_| outcome);
+        errand.upgrades = client.is_some();
+        if let Some(policies) = &errand.settings.policies {
+            match admit::enter(policies, &ticket.trace, errand.deadline).await {
+                Ok(permit) => ticket.holds(permit),
+                Err(problem) => {
+                    peer.wire.hand_over(false);
+                    return respond::problem(ticket, problem, None);
+                }
             }
-            respond::problem(ticket, problem, None)
+        }
+        if let Some(transforming) = &mut ticket.transforming {
+            let as_asked = std::mem::take(&mut request);
+            // Boxed: routes that change nothing do not carry it.
+            match Box::pin(transforming.onward(&mut errand, as_asked, &ticket.trace)).await {
+                Ok(changed) => request = changed,
+                Err(stopped) => {
+                    peer.wire.hand_over(false);
+                    return respond::stopped(ticket, stopped);
+                }
+            }
+        }
+        if let Some(service) = errand.mirror {
+            forward::mirror(&errand, service, &request, &ticket.trace);
+        }
+        let deadline = errand.deadline;
+        ticket.asks_service();
+        let answered = errand.send(request, &ticket.trace).await;
+        ticket.hears_service();
+        if let (Ok((answer, _)), Some(client)) = (&answered, client)
+            && upgrade::is_granted(answer)
+        {
+            peer.wire.hand_over(true);
+            return match answered {
+                Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
+                Err(problem) => respond::problem(ticket, problem, None),
+            };
+        }
+        if asks_upgrade {
+            peer.wire.hand_over(false);
+        }
+        match answered {
+            Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                respond::problem(ticket, Problem::BadAnswer, None)
+            }
+            Ok((answer, lease)) => {
+                ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
+                match ticket.transforming {
+                    None => respond::service(ticket, answer, lease, deadline),
+                    Some(_) => Box::pin(respond::changed(ticket, answer, lease, deadline)).await,
+                }
+            }
+            Err(problem) => {
+                if let Some(outcome) = problem.outcome() {
+                    ticket.came_to(|_| outcome);
+                }
+                respond::problem(ticket, problem, None)
+            }
         }
     }
 }
@@ -147,6 +172,12 @@ fn past_the_stops<'a>(
     if way.settings.server_timing {
         ticket.is_timed();
     }
+    if let Some(transform) = &way.settings.transform {
+        ticket.is_transformed(transform, &request, std::mem::take(&mut way.captures));
+        if let Some(answer) = transform.preflight(request.method(), request.headers()) {
+            return Ok(Onward::Own(Own::Preflight(answer)));
+        }
+    }
     identify::check(way.access)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
@@ -156,6 +187,10 @@ fn past_the_stops<'a>(
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
+    let (body, is_grpc_web) = match &ticket.transforming {
+        Some(transforming) => (transforming.body(body), transforming.is_grpc_web()),
+        None => (Source::Plain(body), false),
+    };
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
     if let Some(host) = way.host {
         parts.headers.insert(header::HOST, host.clone());
@@ -187,18 +222,16 @@ fn past_the_stops<'a>(
         deadline,
         fate,
         kept,
-        takes_trailers: stripped.takes_trailers,
+        takes_trailers: stripped.takes_trailers || is_grpc_web,
         upgrades: false,
         is_call: ticket.call.is_some(),
+        harmless: false,
+        mirror: way.mirror,
         failover: way.failover,
         key,
         tried: Vec::new(),
     };
-    let request = Request::from_parts(parts, upload);
-    if let Some(mirror) = way.mirror {
-        forward::mirror(&errand, mirror, &request, &ticket.trace);
-    }
-    Ok(Onward::Service(errand, request))
+    Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
 }
 
 #[cfg(test)]

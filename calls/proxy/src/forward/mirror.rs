@@ -17,7 +17,7 @@ use crate::worker::Worker;
 
 /// Sends a copy of `request` to this service too, unless enough copies are on their way already.
 pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
-    if errand.fate.is_some() {
+    if !request.body().is_end_stream() {
         return;
     }
     let Some(place) = Place::take(errand.worker) else { return };
@@ -39,6 +39,8 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             takes_trailers,
             upgrades: false,
             is_call,
+            harmless: false,
+            mirror: None,
             failover: None,
             key: None,
             tried: Vec::new(),
