@@ -72,7 +72,7 @@ pub(crate) async fn run(config: Config, followed: Followed, data: &Path, address
     }
     sockets::notify("READY=1");
     let end = node.serve(&mut stop).await?;
-    end::end(*node, end, &mut stop).await;
+    Box::pin(end::end(*node, end, &mut stop)).await;
     Ok(())
 }
 

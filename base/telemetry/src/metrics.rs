@@ -214,6 +214,54 @@ pub const CACHE_ENTRIES: GaugeName =
 /// Weight of the entries of a cache.
 pub const CACHE_WEIGHT: GaugeName =
     GaugeName { name: "mamparo_cache_weight", help: "Weight of the entries that a cache holds" };
+/// Requests that the cache of a route looked at, by result.
+pub const HTTP_CACHE_REQUESTS: CounterName = CounterName {
+    name: "mamparo_http_cache_requests",
+    help: "Requests of a route with a cache, by result: hit, stale, miss, bypass, absent (only-if-cached)",
+};
+/// Requests that the cache of a route passed by, by reason.
+pub const HTTP_CACHE_BYPASSED: CounterName = CounterName {
+    name: "mamparo_http_cache_bypassed",
+    help: "Requests that the cache passed by: method, body, no-store, precondition, range, head, address, full",
+};
+/// Times that a request waited for what another fetched.
+pub const HTTP_CACHE_WAITS: CounterName = CounterName {
+    name: "mamparo_http_cache_waits",
+    help: "Times that a request waited for what another fetched",
+};
+/// Fetches of the cache of a route, by what they came to.
+pub const HTTP_CACHE_FETCHES: CounterName = CounterName {
+    name: "mamparo_http_cache_fetches",
+    help: "Fetches by what they came to: stored, of these revalidated; unstorable, overtaken, failed, aborted",
+};
+/// Fetches of the cache of a route that nobody waited for.
+pub const HTTP_CACHE_REFRESHES: CounterName = CounterName {
+    name: "mamparo_http_cache_refreshes",
+    help: "Fetches that nobody waited for, of what was served stale",
+};
+/// Purges of the cache of a route.
+pub const HTTP_CACHE_PURGES: CounterName = CounterName {
+    name: "mamparo_http_cache_purges",
+    help: "Purges, and changes by requests of unsafe methods",
+};
+/// Entries that the cache of a route let go for others.
+pub const HTTP_CACHE_EVICTED: CounterName = CounterName {
+    name: "mamparo_http_cache_evicted",
+    help: "Entries that the cache let go to make room for others",
+};
+/// Entries in the cache of a route.
+pub const HTTP_CACHE_ENTRIES: GaugeName = GaugeName {
+    name: "mamparo_http_cache_entries",
+    help: "Answers in the cache, and what is known of addresses",
+};
+/// Bytes in the cache of a route.
+pub const HTTP_CACHE_BYTES: GaugeName =
+    GaugeName { name: "mamparo_http_cache_bytes", help: "Bytes that the entries of the cache cost" };
+/// Bytes of answers that the cache of a route reads.
+pub const HTTP_CACHE_BUFFERED: GaugeName = GaugeName {
+    name: "mamparo_http_cache_buffered_bytes",
+    help: "Bytes of answers that are being read to be kept",
+};
 
 /// Every counter.
 pub const COUNTERS: &[CounterName] = &[
@@ -237,6 +285,13 @@ pub const COUNTERS: &[CounterName] = &[
     CACHE_LOADS,
     CACHE_LOAD_MICROS,
     CACHE_EVICTIONS,
+    HTTP_CACHE_REQUESTS,
+    HTTP_CACHE_BYPASSED,
+    HTTP_CACHE_WAITS,
+    HTTP_CACHE_FETCHES,
+    HTTP_CACHE_REFRESHES,
+    HTTP_CACHE_PURGES,
+    HTTP_CACHE_EVICTED,
 ];
 /// Every gauge.
 pub const GAUGES: &[GaugeName] = &[
@@ -274,6 +329,9 @@ pub const GAUGES: &[GaugeName] = &[
     THROTTLE_HELD_BACK,
     CACHE_ENTRIES,
     CACHE_WEIGHT,
+    HTTP_CACHE_ENTRIES,
+    HTTP_CACHE_BYTES,
+    HTTP_CACHE_BUFFERED,
 ];
 
 #[cfg(test)]

@@ -19,8 +19,11 @@ use crate::waiter::{Landed, Waited, Waiter};
 /// What is to be done with a request.
 #[derive(Debug)]
 pub enum Begin {
-    /// This is the answer.
+    /// This is the answer, and it is fresh.
     Hit(Answer),
+    /// This is the answer. It is stale, and good enough: it is fetched already, its service failed a moment ago, or the
+    /// request says that it takes it.
+    Stale(Answer),
     /// This is the answer, and it is stale: a request of the same address, a GET without a body, is forwarded behind.
     StaleServe {
         /// What the client gets.
@@ -75,7 +78,7 @@ impl HttpCache {
         match inner.decide(&request) {
             None => pass(Reason::Address),
             Some((_, Decision::Serve(stored, good_for))) if good_for != Use::Behind => {
-                Begin::Hit(inner.answer(&request, &stored, good_for))
+                good_for.begin(inner.answer(&request, &stored, good_for))
             }
             Some(_) => inner.take_part(request).unwrap_or_else(pass),
         }
@@ -134,7 +137,7 @@ impl Inner {
                         let fill = self.fill(&request, seat, Forward::Stale, Some(stored), true);
                         Begin::StaleServe { answer, revalidate: fill }
                     }
-                    None => Begin::Hit(answer),
+                    None => good_for.begin(answer),
                 })
             }
             Decision::Fetch { forward, kept, alone } => {
@@ -218,6 +221,12 @@ impl Inner {
         let done = Done { forward, collapsed, ..Done::default() };
         self.say(done, answer.headers_mut(), Some((&stored.times, now)));
         answer
+    }
+}
+
+impl Use {
+    fn begin(self, answer: Answer) -> Begin {
+        if self == Self::Fresh { Begin::Hit(answer) } else { Begin::Stale(answer) }
     }
 }
 

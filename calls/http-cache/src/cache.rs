@@ -64,7 +64,7 @@ pub(crate) struct Found {
 }
 
 impl HttpCache {
-    /// A cache that is called `name`, 1 to 64 bytes, in metrics.
+    /// A cache that is called `name` in metrics.
     ///
     /// # Errors
     /// The first value that it cannot work with.
@@ -73,7 +73,7 @@ impl HttpCache {
         // Nothing in it ends by itself: what an entry is good for is decided here, at the moment that a caller says.
         let (still, _) = Clock::manual();
         let largest = config.object_bytes_max + crate::limits::HEADER_BYTES_MAX as u64;
-        let store = Cache::builder(name)
+        let store = Cache::builder("http-cache")
             .capacity(config.capacity_bytes)
             .weigher(weigh)
             .weights(MEAN_BYTES, largest)
@@ -93,6 +93,11 @@ impl HttpCache {
             buffered: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.inner.name
     }
 
     /// How long a request waits for another that fetches the same, at the most; after that it

@@ -124,6 +124,17 @@ impl Fill {
     pub fn fail(mut self, when: When) -> Option<Answer> {
         self.inside.fail(None, when)
     }
+
+    /// The client cannot wait for the answer any longer, which says nothing of the service: of those who wait, one fetches
+    /// in its place. Where there is an old answer that is good enough, it is the client's.
+    pub fn give_up(self, when: When) -> Option<Answer> {
+        self.inside.instead(None, when)
+    }
+
+    /// Whether it still wants pieces: what is too large, or purged, is none of those.
+    pub fn is_open(&self) -> bool {
+        self.inside.seat.is_some()
+    }
 }
 
 impl Inside {

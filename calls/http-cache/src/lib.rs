@@ -13,6 +13,7 @@ mod counts;
 mod entry;
 mod fill;
 mod flights;
+pub mod metrics;
 mod purge;
 mod waiter;
 mod when;

@@ -3,6 +3,8 @@
 
 mod first;
 mod keep;
+mod pass;
+mod said;
 mod scan;
 mod serve;
 mod wire;
@@ -13,10 +15,11 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::HeaderValue;
-use mamparo_tls::Handshake;
+use mamparo_tls::{Handshake, ServerTls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
@@ -26,7 +29,7 @@ use crate::problem::Problem;
 use crate::worker::Worker;
 pub(crate) use scan::Refusal;
 pub(crate) use serve::{Cut, LocalExecutor, http1};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Socket, Wire};
 
 /// What the requests on one connection share.
 pub(crate) struct Peer {
@@ -47,6 +50,22 @@ pub(crate) struct Client {
     pub(crate) port: Port,
     /// What its handshake has shown, where what it sends is encrypted.
     pub(crate) tls: Option<Rc<Handshake>>,
+    /// What its requests are held to, where it has proven who it is by a certificate.
+    pub(crate) bound: Option<Bound>,
+}
+
+/// A connection of a client that has proven who it is: for which hosts that holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    tls: Arc<ServerTls>,
+    handshake: Rc<Handshake>,
+}
+
+impl Bound {
+    /// Whether requests for `host` may come over it.
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        self.tls.may_share(self.handshake.server_name.as_deref(), host)
+    }
 }
 
 /// What is spoken on a connection.
@@ -86,11 +105,21 @@ impl From<u16> for Port {
 }
 
 impl Client {
-    fn new(address: SocketAddr, port: &Port, tls: Option<Rc<Handshake>>) -> Self {
+    fn new(address: SocketAddr, port: &Port) -> Self {
         let ip = address.ip().to_canonical();
         let text = HeaderValue::try_from(ip.to_string());
         let address = text.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Self { ip, address, port: port.clone(), tls }
+        Self { ip, address, port: port.clone(), tls: None, bound: None }
+    }
+
+    /// The same after a handshake with `tls`.
+    fn shown(self, handshake: Handshake, tls: &Arc<ServerTls>) -> Self {
+        let handshake = Rc::new(handshake);
+        let bound = handshake
+            .client
+            .is_some()
+            .then(|| Bound { tls: Arc::clone(tls), handshake: Rc::clone(&handshake) });
+        Self { tls: Some(handshake), bound, ..self }
     }
 }
 
@@ -102,18 +131,26 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// A seat for a connection from `source`, if one is left.
-    fn take(worker: &Rc<Worker>, source: IpAddr) -> Option<Self> {
-        let limits = &worker.limits;
-        let free = worker.drain.connections() < limits.connections_per_worker;
-        let source = limits.connections_per_source.map(|most| (source.to_canonical(), most));
-        if !free || source.is_some_and(|(source, most)| !worker.sources.begins(source, most)) {
+    /// A seat for a connection, if one is left. Where it comes from is said by [`Seat::is_of`].
+    fn take(worker: &Rc<Worker>) -> Option<Self> {
+        if worker.drain.connections() >= worker.limits.connections_per_worker {
             worker.metrics.connections_refused.inc();
             return None;
         }
-        let mut seat = Self::more(worker);
-        seat.source = source.map(|(source, _)| source);
-        Some(seat)
+        Some(Self::more(worker))
+    }
+
+    /// It is one of a connection from `source`: whether there may be one more from there.
+    fn is_of(&mut self, source: IpAddr) -> bool {
+        let Some(most) = self.worker.limits.connections_per_source else { return true };
+        let source = source.to_canonical();
+        let room = self.worker.sources.begins(source, most);
+        if room {
+            self.source = Some(source);
+        } else {
+            self.worker.metrics.connections_refused.inc();
+        }
+        room
     }
 
     /// One more seat for who has one: a tunnel outlives the connection that it began on.
@@ -166,6 +203,16 @@ struct Gate {
     entry: Entry,
 }
 
+/// A connection that was taken, and of which nothing is read yet.
+struct Arrival {
+    seat: Seat,
+    /// Where it comes from, as far as is known.
+    address: SocketAddr,
+    /// Whether it begins with where it comes from.
+    told: bool,
+    gate: Rc<Gate>,
+}
+
 /// Takes connections until the worker drains.
 pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door, entry: Entry) {
     let port = socket.local_addr().map_or(0, |address| address.port()).into();
@@ -196,11 +243,15 @@ pub(crate) async fn listen(worker: Rc<Worker>, socket: TcpListener, door: Door, 
 }
 
 fn take(worker: &Rc<Worker>, stream: TcpStream, address: SocketAddr, gate: &Rc<Gate>) {
-    let Some(seat) = Seat::take(worker, address.ip()) else {
+    let told = gate.door != Door::Mesh && worker.snapshot().routing.entrance().is_told_by(address.ip());
+    // Of one that another speaks for, the source is not known yet.
+    let seat = Seat::take(worker).and_then(|mut seat| (told || seat.is_of(address.ip())).then_some(seat));
+    let Some(seat) = seat else {
         let _ = stream.try_write(Problem::TooManyConnections.raw().as_bytes());
         return;
     };
     // Without it small answers wait for acknowledgements; a failure costs time, not correctness.
     let _ = stream.set_nodelay(true);
-    spawn_local(first::connection(seat, stream, address, Rc::clone(gate)));
+    let arrival = Arrival { seat, address, told, gate: Rc::clone(gate) };
+    spawn_local(first::connection(arrival, stream));
 }

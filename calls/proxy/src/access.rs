@@ -23,9 +23,9 @@ pub struct AccessLog {
 
 /// Takes whole lines, many at a time, on the thread of a worker.
 #[derive(Clone)]
-pub struct Sink(Arc<Write>);
+pub struct Sink(Arc<Take>);
 
-type Write = dyn Fn(&[u8]) + Send + Sync;
+type Take = dyn Fn(&[u8]) + Send + Sync;
 
 impl Sink {
     /// Lines are given to `write`, which must not block for long: nothing is served meanwhile.
@@ -41,7 +41,7 @@ impl fmt::Debug for Sink {
 }
 
 /// What a line may say, in the order in which it does.
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 14] = [
     "method",
     "path",
     "status",
@@ -55,6 +55,7 @@ pub const FIELDS: [&str; 13] = [
     "trace",
     "protocol",
     "client",
+    "cache",
 ];
 
 /// Which of [`FIELDS`] a line says.
@@ -95,6 +96,8 @@ pub(crate) struct Line<'a> {
     pub(crate) trace: &'a [u8],
     pub(crate) protocol: &'a str,
     pub(crate) client: &'a [u8],
+    /// Nothing where no cache was asked.
+    pub(crate) cache: Option<&'static str>,
 }
 
 /// The lines of this thread that nobody has taken yet.
@@ -177,6 +180,9 @@ impl Waiting {
         }
         let texts = [(10, line.trace), (11, line.protocol.as_bytes()), (12, line.client)];
         texts.into_iter().for_each(|(at, value)| put_text(text, fields, at, value));
+        if let Some(cache) = line.cache {
+            put_text(text, fields, 13, cache.as_bytes());
+        }
         text.extend_from_slice(b",\"target\":\"access\"}\n");
     }
 }
@@ -237,6 +243,7 @@ mod tests {
             trace: b"ab12",
             protocol: "http1",
             client: b"127.0.0.1",
+            cache: None,
         }
     }
 

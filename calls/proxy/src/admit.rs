@@ -72,6 +72,31 @@ pub(crate) async fn enter(
     Box::pin(policies.enter(&cx)).await.map_err(Problem::Refused)
 }
 
+/// Passes the rate limits of the route alone, which is all that an answer costs for which the service is not asked.
+pub(crate) async fn enter_quotas(
+    policies: &Arc<Stack>,
+    trace: &TraceContext,
+    deadline: Instant,
+) -> Result<StackPermit, Problem> {
+    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
+    policies.enter_quotas(&cx).await.map_err(Problem::Refused)
+}
+
+/// Passes the others: after the rate limits, of which there is the permit, or without them where no client asks.
+pub(crate) async fn enter_others(
+    policies: &Arc<Stack>,
+    quotas: Option<StackPermit>,
+    trace: &TraceContext,
+    deadline: Instant,
+) -> Result<StackPermit, Problem> {
+    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
+    let entering = match quotas {
+        Some(quotas) => quotas.onward(&cx),
+        None => policies.enter_unasked(&cx),
+    };
+    entering.await.map_err(Problem::Refused)
+}
+
 /// The trace that the request brought, if it brought one.
 fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()

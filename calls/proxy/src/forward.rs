@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -29,7 +30,7 @@ use crate::route::{Service, Settings};
 use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
-pub(crate) use mirror::mirror;
+use mirror::mirror;
 use spare::Spare;
 pub(crate) use upload::{Fate, Kept, Source, Upload};
 
@@ -58,6 +59,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) failover: Option<usize>,
     /// What it has in common with others that are to reach the same endpoint.
     pub(crate) key: Option<u64>,
+    /// The host that the client named, where its route keeps answers.
+    pub(crate) named: Option<Box<HeaderValue>>,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
 }
@@ -86,6 +89,9 @@ impl Errand<'_> {
         trace: &TraceContext,
     ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Problem>> {
         async move {
+            if let Some(service) = self.mirror {
+                mirror(&self, service, &request, trace);
+            }
             let mut spare = Spare::of(&request, &self);
             let mut tries = Tries::default();
             let mut unsent_left = UNSENT_RETRIES;

@@ -1,11 +1,12 @@
 //! Second stop: who is it. Nobody can prove an identity yet, so that a route is either public or refused, and what a
 //! client claims to have proven is dropped.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::accept::Peer;
 use crate::limits::REQUEST_ID_BYTES;
 use crate::problem::Problem;
-use crate::route::Access;
+use crate::route::{Access, host_of};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("mamparo-principal");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,6 +16,18 @@ pub(crate) fn check(access: Access) -> Result<(), Problem> {
     match access {
         Access::Public => Ok(()),
         Access::Identified => Err(Problem::IdentityRequired),
+    }
+}
+
+/// Whether a request may come over the connection it came over: one whose client has proven who it is by a certificate
+/// is for the host that the handshake was for, and for those that are shown the very same certificate (RFC 9110, 7.4).
+/// What cannot be read as a host is told elsewhere.
+pub(crate) fn is_directed(peer: &Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(bound) = &peer.client.bound else { return Ok(()) };
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(host_of);
+    match named {
+        Some(host) if !bound.is_for(&host) => Err(Problem::Misdirected),
+        _ => Ok(()),
     }
 }
 

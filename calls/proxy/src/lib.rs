@@ -29,6 +29,7 @@ mod origin;
 mod route;
 
 mod admit;
+mod cached;
 mod forward;
 mod health;
 mod pool;
@@ -48,9 +49,9 @@ pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};
 pub use proxy::{Drained, Proxy, StartError, Steering};
 pub use route::{
-    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Path, PathRewrite, QueryMatch,
-    Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target, Upstream, Wanted,
-    Weighted,
+    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Passage, Path, PathRewrite,
+    QueryMatch, Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target,
+    Upstream, Wanted, Weighted,
 };
 pub use transport::{Speaks, Transport, VerifiedTls};
 pub use view::{UpstreamStatus, View};

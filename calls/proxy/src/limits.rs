@@ -125,6 +125,8 @@ pub(crate) const PROBE_LOOK: Duration = Duration::from_secs(1);
 /// Longest answer to a question for health that is read, in bytes.
 pub(crate) const PROBE_BODY_BYTES: usize = 1024;
 
+/// How long after an answer a connection gives up what it holds for the next request.
+pub(crate) const REST_AFTER: Duration = Duration::from_secs(1);
 /// Lines of the access log that are handed over though their worker is busy, in bytes.
 pub(crate) const ACCESS_BUFFER: usize = 32 * 1024;
 
@@ -147,3 +149,8 @@ pub(crate) const REGEXES_OF_VALUES: usize = 1024;
 pub(crate) const TEMPLATE_SEGMENTS: usize = 32;
 /// Copies of requests that one worker sends at the same time; a request beyond them is not copied.
 pub(crate) const MIRRORS_PER_WORKER: usize = 64;
+/// Answers that one worker reads or fetches at the same time for the cache alone, no client waiting for them; what comes
+/// beyond is left.
+pub(crate) const READS_BEHIND_PER_WORKER: usize = 64;
+/// How much of an answer is read that nobody wants, so that its connection can be used again, in bytes.
+pub(crate) const UNWANTED_BYTES: usize = 64 * 1024;

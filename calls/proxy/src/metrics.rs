@@ -43,6 +43,22 @@ struct OfService {
     service: Arc<str>,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServiceEnd {
+    service: Arc<str>,
+    end: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServiceWay {
+    service: Arc<str>,
+    way: &'static str,
+}
+
+/// How connections end that are passed on, and the ways of their bytes.
+const ENDS: [&str; 2] = ["complete", "aborted"];
+const WAYS: [&str; 2] = ["received", "sent"];
+
 /// The metrics of a proxy.
 #[derive(Debug)]
 pub struct Metrics {
@@ -52,16 +68,22 @@ pub struct Metrics {
     connect_failures: Family<OfService, Counter>,
     reuses: Family<OfService, Counter>,
     retries: Family<OfService, Counter>,
+    passed: Family<ServiceEnd, Counter>,
+    passed_bytes: Family<ServiceWay, Counter>,
     /// Requests whose answer is not complete yet.
     pub(crate) in_flight: Gauge,
     /// Connections of clients.
     pub(crate) connections: Gauge,
+    /// Those of them on which nothing happens, so that they hold no buffers.
+    pub(crate) connections_resting: Gauge,
     /// Connections refused because a worker had its fill.
     pub(crate) connections_refused: Counter,
     /// Connections whose TLS handshake failed.
     pub(crate) handshake_failures: Counter,
     /// Requests whose hook could not be asked, or answered something else than a verdict.
     pub(crate) hook_failures: Counter,
+    /// Connections of balancers that did not begin with who their client is.
+    pub(crate) proxy_protocol_failures: Counter,
     /// Connections closed because their client asked and gave up too often.
     pub(crate) connections_abused: Counter,
 }
@@ -81,6 +103,15 @@ pub(crate) struct ServiceMetrics {
     pub(crate) connect_failures: Counter,
     pub(crate) reuses: Counter,
     pub(crate) retries: Counter,
+    /// Where connections are passed on to it.
+    pub(crate) passed: Option<PassMetrics>,
+}
+
+/// The metrics of the connections that are passed on to one service.
+#[derive(Clone, Debug)]
+pub(crate) struct PassMetrics {
+    ends: [Counter; 2],
+    bytes: [Counter; 2],
 }
 
 impl Default for Metrics {
@@ -92,12 +123,16 @@ impl Default for Metrics {
             connect_failures: Family::default(),
             reuses: Family::default(),
             retries: Family::default(),
+            passed: Family::default(),
+            passed_bytes: Family::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            connections_resting: Gauge::default(),
             connections_refused: Counter::default(),
             connections_abused: Counter::default(),
             hook_failures: Counter::default(),
             handshake_failures: Counter::default(),
+            proxy_protocol_failures: Counter::default(),
         }
     }
 }
@@ -113,6 +148,8 @@ impl Metrics {
         let in_flight = "Requests whose answer is not complete";
         registry.register("requests_in_flight", in_flight, self.in_flight.clone());
         registry.register("connections", "Connections of clients", self.connections.clone());
+        let resting = "Connections of clients that hold no buffers, for nothing happens on them";
+        registry.register("connections_resting", resting, self.connections_resting.clone());
         let refused = "Connections refused because a worker had its fill";
         registry.register("connections_refused", refused, self.connections_refused.clone());
         let abused = "Connections closed because their client asked and gave up too often";
@@ -121,6 +158,13 @@ impl Metrics {
         registry.register("hook_failures", failures, self.hook_failures.clone());
         let failures = "Connections whose TLS handshake failed";
         registry.register("handshake_failures", failures, self.handshake_failures.clone());
+        let failures =
+            "Connections of listed balancers closed because they did not begin with the PROXY protocol";
+        registry.register("proxy_protocol_failures", failures, self.proxy_protocol_failures.clone());
+        let passed = "Connections passed on without a look inside, by how they ended";
+        registry.register("passed_connections", passed, self.passed.clone());
+        let bytes = "Bytes of connections that were passed on, from clients and to them";
+        registry.register("passed_bytes", bytes, self.passed_bytes.clone());
         let connects = "Connections opened to a service";
         registry.register("service_connects", connects, self.connects.clone());
         let failures = "Connections to a service that could not be opened";
@@ -156,6 +200,12 @@ impl Metrics {
                     family.remove(&of);
                 }
             }
+            if next.service_named(service).is_none_or(|number| !next.entrance().leads_to(number)) {
+                for (end, way) in ENDS.into_iter().zip(WAYS) {
+                    self.passed.remove(&ServiceEnd { service: Arc::clone(service), end });
+                    self.passed_bytes.remove(&ServiceWay { service: Arc::clone(service), way });
+                }
+            }
         }
     }
 
@@ -173,14 +223,41 @@ impl Metrics {
         (name, metrics)
     }
 
-    pub(crate) fn service(&self, service: &Arc<str>) -> ServiceMetrics {
+    /// The metrics of connections that are passed on to `service`.
+    fn passed(&self, service: &Arc<str>) -> PassMetrics {
+        let end = |end| ServiceEnd { service: Arc::clone(service), end };
+        let way = |way| ServiceWay { service: Arc::clone(service), way };
+        PassMetrics {
+            ends: ENDS.map(|one| self.passed.get_or_create_owned(&end(one))),
+            bytes: WAYS.map(|one| self.passed_bytes.get_or_create_owned(&way(one))),
+        }
+    }
+
+    /// The metrics of `service`; `passes` says whether connections are passed on to it.
+    pub(crate) fn service(&self, service: &Arc<str>, passes: bool) -> ServiceMetrics {
         let of = OfService { service: Arc::clone(service) };
         ServiceMetrics {
             connects: self.connects.get_or_create_owned(&of),
             connect_failures: self.connect_failures.get_or_create_owned(&of),
             reuses: self.reuses.get_or_create_owned(&of),
             retries: self.retries.get_or_create_owned(&of),
+            passed: passes.then(|| self.passed(service)),
         }
+    }
+}
+
+impl PassMetrics {
+    /// A connection has ended, after so many bytes from its client and to it.
+    pub(crate) fn record(&self, complete: bool, (received, sent): (u64, u64)) {
+        let [whole, aborted] = &self.ends;
+        if complete {
+            whole.inc()
+        } else {
+            aborted.inc()
+        };
+        let [from_client, to_client] = &self.bytes;
+        from_client.inc_by(received);
+        to_client.inc_by(sent);
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum Problem {
     Header { name: &'static str, expected: &'static str },
     #[error("the body ended before its end")]
     BodyBroken,
+    #[error("this connection was opened for another host")]
+    Misdirected,
     #[error("nothing is served under this address")]
     NoRoute,
     #[error("the method is not served under this address")]
@@ -69,6 +71,8 @@ pub(crate) enum Problem {
     UpstreamTimeout,
     #[error("the deadline of the request has passed")]
     Deadline,
+    #[error("nothing is kept that answers the request, and it asks for nothing else")]
+    NotCached,
     #[error("too many connections")]
     TooManyConnections,
     #[error("not at the moment: {}", refused(*.0))]
@@ -101,6 +105,7 @@ impl Problem {
             Self::BodyTimeout => "body-timeout",
             Self::Header { .. } => "malformed-header",
             Self::BodyBroken => "body-broken",
+            Self::Misdirected => "misdirected",
             Self::NoRoute => "no-route",
             Self::Method => "method-not-allowed",
             Self::MethodRefused => "method-refused",
@@ -115,6 +120,7 @@ impl Problem {
             Self::Memory => "no-memory",
             Self::UpstreamTimeout => "service-timeout",
             Self::Deadline => "deadline-passed",
+            Self::NotCached => "not-cached",
             Self::TooManyConnections => "too-many-connections",
             Self::Refused(refusal) => match refusal.policy {
                 Policy::RateLimit => "rate-limited",
@@ -134,6 +140,7 @@ impl Problem {
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Coding | Self::MethodRefused => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::IdentityRequired => StatusCode::UNAUTHORIZED,
@@ -146,7 +153,7 @@ impl Problem {
             Self::Template(error) => error.request_status(),
             Self::Refused(refusal) => policy_http::status(&refusal),
             Self::BadAnswer | Self::AnswerTemplate => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout | Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout | Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 

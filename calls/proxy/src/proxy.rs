@@ -123,8 +123,9 @@ impl Proxy {
     /// Puts another routing in place. Requests that are under way finish under the one they began with. Counters of
     /// routes and services that stay go on; those of the others are forgotten.
     pub fn reconfigure(&self, routing: Routing) {
-        let routing = routing.after(&self.snapshot.load().routing, self.clock.moment());
-        let next = Arc::new(Snapshot::new(routing, &self.metrics));
+        let before = self.snapshot.load();
+        let routing = routing.after(&before.routing, self.clock.moment());
+        let next = Arc::new(Snapshot::after(&before, routing, &self.metrics));
         let before = self.snapshot.swap(Arc::clone(&next));
         self.metrics.forget(&before.routing, &next.routing);
     }
@@ -196,7 +197,7 @@ impl Steering {
         let mut known = Ok(true);
         self.snapshot.rcu(|current| {
             match current.routing.with_endpoints(name, endpoints.to_vec(), now) {
-                Ok(Some(routing)) => return Arc::new(Snapshot::new(routing, &self.metrics)),
+                Ok(Some(routing)) => return Arc::new(Snapshot::after(current, routing, &self.metrics)),
                 Ok(None) => known = Ok(false),
                 Err(error) => known = Err(error),
             }

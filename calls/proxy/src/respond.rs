@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Response, Version, response};
+use http::response::Parts;
+use http::{Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+use mamparo_http_cache::Fill;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
@@ -24,40 +25,72 @@ use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
-use crate::transform::Stopped;
+use crate::transform::{Changed, Stopped};
 use crate::tunnel::Tunnel;
-use crate::upgrade;
+use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
-pub(crate) use stream::{BrokenOff, Stream};
-pub(crate) use ticket::{Taken, Ticket};
+pub(crate) use stream::{BrokenOff, Left, Stream, Tail};
+pub(crate) use ticket::{Held, Taken, Ticket};
 
-/// Passes on the answer of a service.
-pub(crate) fn service(
-    mut ticket: Ticket,
-    answer: Response<Incoming>,
-    lease: Lease,
-    deadline: Instant,
-) -> Response<Body> {
-    let (mut parts, stream) = taken(answer, lease, deadline, &ticket);
-    ticket.write_head(&mut parts.headers);
-    ticket.answered(parts.status);
-    Response::from_parts(parts, Body::service(stream, ticket))
+/// What the body of an answer comes over, and by when it must have come.
+pub(crate) struct Origin {
+    pub(crate) lease: Lease,
+    pub(crate) deadline: Instant,
 }
 
-/// Passes it on as the route has it changed.
-pub(crate) async fn changed(
-    mut ticket: Ticket,
+/// Passes on the answer of a service.
+pub(crate) async fn service(
+    ticket: Ticket,
     answer: Response<Incoming>,
     lease: Lease,
     deadline: Instant,
 ) -> Response<Body> {
-    let (parts, stream) = taken(answer, lease, deadline, &ticket);
-    let changed = match &ticket.transforming {
-        Some(transforming) => transforming.back(parts, stream).await,
-        None => return Response::from_parts(parts, Body::service(stream, ticket)),
+    let (mut parts, incoming) = answer.into_parts();
+    strip(&mut parts.headers, &incoming);
+    let of = (incoming, Origin { lease, deadline });
+    match ticket.transforming {
+        None => plain(ticket, parts, of),
+        // Boxed: routes that change nothing do not carry it.
+        Some(_) => Box::pin(stream(ticket, parts, of, None)).await,
+    }
+}
+
+/// Removes what the head of an answer says of the connection that it came over.
+pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
+    if hop_by_hop::strip(headers).chunked {
+        // Where both were said, this is the one that is not true.
+        headers.remove(header::CONTENT_LENGTH);
+    } else if let Some(length) = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream()) {
+        one_length(headers, length);
+    }
+}
+
+/// Passes on the answer of a service, whose head is that of the connection to the client by now, as the route has it
+/// changed; what comes goes to `fill`, too.
+pub(crate) async fn stream(
+    ticket: Ticket,
+    parts: Parts,
+    of: (Incoming, Origin),
+    fill: Option<Fill>,
+) -> Response<Body> {
+    let stream = Stream::new(of, fill, ticket.peer().worker());
+    let told = match &ticket.transforming {
+        Some(transforming) => transforming.told(parts, stream).await,
+        None => Ok((parts, Changed::Plain(stream))),
     };
-    match changed {
+    pass_on(ticket, told)
+}
+
+/// The same, where the route changes nothing.
+fn plain(ticket: Ticket, parts: Parts, of: (Incoming, Origin)) -> Response<Body> {
+    let stream = Stream::new(of, None, ticket.peer().worker());
+    pass_on(ticket, Ok((parts, Changed::Plain(stream))))
+}
+
+fn pass_on(mut ticket: Ticket, told: Result<(Parts, Changed), Problem>) -> Response<Body> {
+    match told {
         Ok((mut parts, body)) => {
+            parts.version = Version::HTTP_11;
             ticket.write_head(&mut parts.headers);
             ticket.answered(parts.status);
             Response::from_parts(parts, body.with(ticket))
@@ -71,29 +104,11 @@ pub(crate) async fn changed(
     }
 }
 
-/// The head without what belongs to the connection that it came on, and the body.
-fn taken(
-    answer: Response<Incoming>,
-    lease: Lease,
-    deadline: Instant,
-    ticket: &Ticket,
-) -> (response::Parts, Stream) {
-    let (mut parts, incoming) = answer.into_parts();
-    if hop_by_hop::strip(&mut parts.headers).chunked {
-        // Where both were said, this is the one that is not true.
-        parts.headers.remove(header::CONTENT_LENGTH);
-    } else if let Some(length) = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream()) {
-        one_length(&mut parts.headers, length);
-    }
-    parts.version = Version::HTTP_11;
-    (parts, Stream::new(incoming, lease, deadline, ticket.peer().worker()))
-}
-
 /// Passes on an answer that grants another protocol, and what follows it.
 pub(crate) fn tunnel(
     mut ticket: Ticket,
     mut answer: Response<Incoming>,
-    client: OnUpgrade,
+    client: Client,
     lease: Lease,
 ) -> Response<Body> {
     let peer = Rc::clone(ticket.peer());
@@ -138,6 +153,16 @@ pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
     ticket.own_answer(response.headers_mut());
     ticket.answered(response.status());
     finish(ticket, response)
+}
+
+/// Gives an answer that is at hand, as the route has it changed.
+pub(crate) fn at_hand(ticket: Ticket, answer: Response<Bytes>) -> Response<Body> {
+    let (parts, bytes) = answer.into_parts();
+    let told = match &ticket.transforming {
+        Some(transforming) => transforming.told_at_hand(parts, bytes),
+        None => Ok((parts, Changed::Whole(bytes))),
+    };
+    pass_on(ticket, told)
 }
 
 /// Tells the client why there is no other answer.

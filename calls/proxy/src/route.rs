@@ -13,6 +13,7 @@ mod cell;
 mod check;
 #[cfg(test)]
 mod cost_tests;
+mod entrance;
 mod find;
 mod host;
 mod matches;
@@ -36,14 +37,18 @@ use std::time::Duration;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use mamparo_balance::{BalanceConfig, Endpoint};
+use mamparo_http_cache::HttpCache;
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 use mamparo_transform::Transform;
 
 use crate::transport::Transport;
+pub use entrance::Passage;
 pub(crate) use find::{Captures, Own, find};
+pub(crate) use host::host_of;
 pub use host::{Host, InvalidHost};
 pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
+pub(crate) use path::normalize;
 pub(crate) use routing::Service;
 pub use routing::{Routing, RoutingError};
 pub use target::{Answer, Mirror, PathRewrite, Redirect, Rewrite, Scheme, Services, Target, Weighted};
@@ -75,6 +80,8 @@ pub struct Settings {
     /// What a request must pass before it goes to the service, and what it is a sample for until the last of its
     /// answer.
     pub policies: Option<Arc<Stack>>,
+    /// What keeps the answers of the service for whoever asks next.
+    pub cache: Option<HttpCache>,
     /// When a request that failed is sent again.
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
@@ -94,6 +101,7 @@ impl Default for Settings {
             repeat_safe: true,
             body_bytes: None,
             policies: None,
+            cache: None,
             retry: None,
             replay_bytes: 64 * 1024,
             transform: None,
@@ -162,13 +170,13 @@ pub enum BalanceKey {
 }
 
 impl BalanceKey {
+    /// What a connection has of it, of which no request is known.
+    pub(crate) fn of_connection(&self, address: &HeaderValue) -> Option<u64> {
+        matches!(self, Self::Address).then(|| hash(address.as_bytes()))
+    }
+
     /// What a request has of it.
     pub(crate) fn of(&self, request: &Parts, address: &HeaderValue) -> Option<u64> {
-        let hash = |bytes: &[u8]| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write(bytes);
-            hasher.finish()
-        };
         match self {
             Self::Address => Some(hash(address.as_bytes())),
             Self::Header(name) => request.headers.get(name).map(|value| hash(value.as_bytes())),
@@ -186,4 +194,10 @@ impl BalanceKey {
             Self::Path => Some(hash(request.uri.path().as_bytes())),
         }
     }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }

@@ -5,6 +5,7 @@ mod facts;
 mod hook;
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use tokio::time::timeout_at;
 
 use crate::forward::{Errand, Source, Upload};
 use crate::problem::Problem;
-use crate::respond::{Body, BrokenOff, Stream, Ticket};
+use crate::respond::{Body, BrokenOff, Left, Stream, Tail, Ticket};
 pub(crate) use facts::Facts;
 
 /// A request of a route that changes requests or answers, until it is answered.
@@ -53,9 +54,10 @@ impl From<TemplateError> for Stopped {
 pub(crate) enum Changed {
     /// It passes.
     Plain(Stream),
-    /// It was put together anew.
+    /// It is at hand.
     Whole(Bytes),
-    Other(AnswerBody<Stream>),
+    /// In other words; and where the request leaves what it holds, should it be read on without the client.
+    Other(Pin<Box<AnswerBody<Tail>>>, Option<Left>),
 }
 
 impl Changed {
@@ -63,7 +65,7 @@ impl Changed {
         match self {
             Self::Plain(stream) => Body::service(stream, ticket),
             Self::Whole(bytes) => Body::own(bytes, ticket),
-            Self::Other(body) => Body::changed(body, ticket),
+            Self::Other(body, left) => Body::changed(body, left, ticket),
         }
     }
 }
@@ -88,7 +90,7 @@ impl Transforming {
     }
 
     /// Makes a request what its service gets, if nobody is against it.
-    pub(crate) async fn onward(
+    async fn onward(
         &mut self,
         errand: &mut Errand<'_>,
         request: Request<Upload>,
@@ -145,41 +147,84 @@ impl Transforming {
     }
 
     /// Makes an answer of the service what the client gets.
-    pub(crate) async fn back(
+    pub(crate) async fn told(
         &self,
         mut parts: response::Parts,
         stream: Stream,
     ) -> Result<(response::Parts, Changed), Problem> {
-        let (transform, exchange) = (&self.transform, &self.exchange);
-        let anew = match transform.rewrites_answer(exchange, &parts, &stream) {
-            None => Err(stream),
-            Some(most) => Ok(self.anew(&mut parts, stream, most).await?),
+        let Some(most) = self.transform.rewrites_answer(&self.exchange, &parts, &stream) else {
+            return self.told_so(parts, Err(stream));
         };
-        let size = match &anew {
-            Err(stream) => stream.size_hint(),
+        let whole = gather(Tail::new(stream), most).await.map_err(|error| match error {
+            GatherError::Inner(broken) => broken.problem(),
+            GatherError::TooLarge { .. } => Problem::AnswerTemplate,
+        })?;
+        let data = self.anew(&mut parts, &whole.data)?;
+        self.told_so(parts, Ok(Whole { data, ..whole }))
+    }
+
+    /// Makes an answer that is at hand what the client gets.
+    pub(crate) fn told_at_hand(
+        &self,
+        mut parts: response::Parts,
+        mut data: Bytes,
+    ) -> Result<(response::Parts, Changed), Problem> {
+        if self
+            .transform
+            .rewrites_answer(&self.exchange, &parts, &Content::<Tail>::whole(whole(&data)))
+            .is_some()
+        {
+            data = self.anew(&mut parts, &data)?;
+        }
+        self.told_so(parts, Ok(whole(&data)))
+    }
+
+    /// The body of an answer, put together anew.
+    fn anew(&self, parts: &mut response::Parts, data: &Bytes) -> Result<Bytes, Problem> {
+        self.transform.rewrite_answer(parts, data, &self.facts).map_err(|_| Problem::AnswerTemplate)
+    }
+
+    fn told_so(
+        &self,
+        mut parts: response::Parts,
+        content: Result<Whole, Stream>,
+    ) -> Result<(response::Parts, Changed), Problem> {
+        let size = match &content {
             Ok(whole) => SizeHint::with_exact(whole.data.len() as u64),
+            Err(stream) => stream.size_hint(),
         };
-        let plan = transform.answer(exchange, &mut parts, &size, &self.facts);
-        let content = match anew {
+        let plan = self.transform.answer(&self.exchange, &mut parts, &size, &self.facts);
+        let (content, left) = match content {
             Err(stream) if plan.is_plain() => return Ok((parts, Changed::Plain(stream))),
             Ok(Whole { data, trailers: None }) if plan.is_plain() => {
                 return Ok((parts, Changed::Whole(data)));
             }
-            Err(stream) => Content::stream(stream),
-            Ok(whole) => Content::whole(whole),
+            Ok(whole) => (Content::whole(whole), None),
+            Err(stream) => {
+                let is_kept = stream.is_kept();
+                let tail = Tail::new(stream);
+                let left = is_kept.then(|| tail.left());
+                (Content::stream(tail), left)
+            }
         };
-        let body = transform.answer_body(plan, content).map_err(|_| Problem::Memory)?;
-        Ok((parts, Changed::Other(body)))
+        let body = self.transform.answer_body(plan, content).map_err(|_| Problem::Memory)?;
+        Ok((parts, Changed::Other(Box::pin(body), left)))
     }
+}
 
-    /// The body of an answer, put together anew.
-    async fn anew(&self, parts: &mut response::Parts, stream: Stream, most: usize) -> Result<Whole, Problem> {
-        let whole = gather(stream, most).await.map_err(|error| match error {
-            GatherError::Inner(broken) => broken.problem(),
-            GatherError::TooLarge { .. } => Problem::AnswerTemplate,
-        })?;
-        let data = self.transform.rewrite_answer(parts, &whole.data, &self.facts);
-        Ok(Whole { data: data.map_err(|_| Problem::AnswerTemplate)?, trailers: whole.trailers })
+fn whole(data: &Bytes) -> Whole {
+    Whole { data: data.clone(), trailers: None }
+}
+
+/// Makes a request what its service gets, if nobody is against it.
+pub(crate) async fn onward(
+    ticket: &mut Ticket,
+    errand: &mut Errand<'_>,
+    request: Request<Upload>,
+) -> Result<Request<Upload>, Stopped> {
+    match &mut ticket.transforming {
+        Some(transforming) => transforming.onward(errand, request, &ticket.trace).await,
+        None => Ok(request),
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -15,10 +16,11 @@ use tokio::time::{sleep, timeout};
 use crate::accept::Seat;
 use crate::limits::{TUNNEL_BUFFER, TUNNEL_LOOK};
 use crate::respond::Ticket;
+use crate::upgrade::Client;
 
 /// Both ends of a tunnel, once both have changed over.
 pub(crate) struct Tunnel {
-    pub(crate) client: OnUpgrade,
+    pub(crate) client: Client,
     pub(crate) service: OnUpgrade,
     /// It lives on when the connection that it began on is not counted any more.
     pub(crate) seat: Seat,
@@ -31,36 +33,77 @@ impl Tunnel {
         let Self { client, service, seat, mut ticket } = self;
         let limits = &ticket.peer().worker().limits;
         let (header_time, idle_time) = (limits.header_time, limits.tunnel_idle);
-        let both = async { tokio::try_join!(client, service) };
-        let Ok(Ok((client, service))) = timeout(header_time, both).await else {
+        let both = async { tokio::join!(client.socket(), service) };
+        let Ok((Some(client), Ok(service))) = timeout(header_time, both).await else {
             ticket.failed("upgrade-failed");
             return;
         };
-        let (received, sent) = (Rc::<Cell<u64>>::default(), Rc::<Cell<u64>>::default());
-        let mut client = Counted { socket: TokioIo::new(client), read: Rc::clone(&received) };
-        let mut service = Counted { socket: TokioIo::new(service), read: Rc::clone(&sent) };
-        let carried = copy_bidirectional_with_sizes(&mut client, &mut service, TUNNEL_BUFFER, TUNNEL_BUFFER);
-        let silent = async {
-            let mut rested = std::time::Duration::ZERO;
-            let mut before = 0;
-            while rested < idle_time {
-                sleep(TUNNEL_LOOK.min(idle_time)).await;
-                rested += TUNNEL_LOOK;
-                let all = received.get() + sent.get();
-                if all != before {
-                    (before, rested) = (all, std::time::Duration::ZERO);
-                }
-            }
-        };
-        tokio::select! {
-            carried = carried => match carried {
-                Ok(_) => ticket.completes(),
-                Err(error) => tracing::debug!(%error, "a tunnel broke"),
-            },
-            () = silent => ticket.failed("tunnel-idle"),
+        let carried = Carried::default();
+        let ended = carry(client, TokioIo::new(service), &carried, idle_time).await;
+        match ended {
+            Ended::Whole => ticket.completes(),
+            Ended::Broken => {}
+            Ended::Idle => ticket.failed(IDLE),
         }
-        ticket.carried(received.get(), sent.get());
+        ticket.carried(carried.received.get(), carried.sent.get());
         drop(seat);
+    }
+}
+
+/// The code of a tunnel through which nothing passed for too long.
+pub(crate) const IDLE: &str = "tunnel-idle";
+
+/// What has passed through a tunnel, in bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    /// From the client.
+    pub(crate) received: Rc<Cell<u64>>,
+    /// To the client.
+    pub(crate) sent: Rc<Cell<u64>>,
+}
+
+/// How a tunnel came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Both ends have said all.
+    Whole,
+    /// One of them broke off.
+    Broken,
+    /// Nothing passed for too long.
+    Idle,
+}
+
+/// Carries bytes both ways, until both ends have said all, one breaks off, or nothing passes for `idle_time`.
+pub(crate) async fn carry<C, S>(client: C, service: S, carried: &Carried, idle_time: Duration) -> Ended
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Carried { received, sent } = carried;
+    let mut client = Counted { socket: client, read: Rc::clone(received) };
+    let mut service = Counted { socket: service, read: Rc::clone(sent) };
+    let copied = copy_bidirectional_with_sizes(&mut client, &mut service, TUNNEL_BUFFER, TUNNEL_BUFFER);
+    let silent = async {
+        let mut rested = Duration::ZERO;
+        let mut before = 0;
+        while rested < idle_time {
+            sleep(TUNNEL_LOOK.min(idle_time)).await;
+            rested += TUNNEL_LOOK;
+            let all = received.get() + sent.get();
+            if all != before {
+                (before, rested) = (all, Duration::ZERO);
+            }
+        }
+    };
+    tokio::select! {
+        copied = copied => match copied {
+            Ok(_) => Ended::Whole,
+            Err(error) => {
+                tracing::debug!(%error, "a tunnel broke");
+                Ended::Broken
+            }
+        },
+        () = silent => Ended::Idle,
     }
 }
 

@@ -6,20 +6,42 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::Protocol as Asked;
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use mamparo_context::Random;
+use tokio::sync::oneshot;
 
-use crate::accept::{Peer, Protocol};
+use crate::accept::{Peer, Protocol, Socket};
 
 const WEBSOCKET: &str = "websocket";
 
+/// What will speak another protocol: the whole connection, or one stream of it.
+pub(crate) enum Client {
+    Connection(oneshot::Receiver<Socket>),
+    Stream(OnUpgrade),
+}
+
+impl Client {
+    /// The socket, once both have changed over; nothing where that failed.
+    pub(crate) async fn socket(self) -> Option<Socket> {
+        match self {
+            Self::Connection(connection) => connection.await.ok(),
+            Self::Stream(stream) => Some(Box::new(TokioIo::new(stream.await.ok()?))),
+        }
+    }
+}
+
 /// What the client asks for; nothing where it asks for plain HTTP. The request is then one as HTTP/1.1 knows it.
-pub(crate) fn asked(peer: &Peer, request: &mut Request<Incoming>) -> Option<OnUpgrade> {
+pub(crate) fn asked(peer: &Peer, request: &mut Request<Incoming>) -> Option<Client> {
     match peer.protocol {
         Protocol::Http1 => {
             let asks = peer.wire.asks_for_another_protocol()
                 && *request.method() == Method::GET
                 && request.headers().get(header::UPGRADE).is_some_and(is_websocket);
-            asks.then(|| hyper::upgrade::on(request))
+            asks.then(|| {
+                let (tunnel, client) = oneshot::channel();
+                peer.wire.tunnel_to(tunnel);
+                Client::Connection(client)
+            })
         }
         Protocol::Http2 => {
             let asks = *request.method() == Method::CONNECT
@@ -31,7 +53,7 @@ pub(crate) fn asked(peer: &Peer, request: &mut Request<Incoming>) -> Option<OnUp
             *request.method_mut() = Method::GET;
             request.extensions_mut().remove::<Asked>();
             request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key(&peer.worker().random));
-            Some(client)
+            Some(Client::Stream(client))
         }
     }
 }

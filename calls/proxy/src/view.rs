@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use mamparo_balance::Description;
 use mamparo_context::Clock;
+use mamparo_http_cache::HttpCache;
 
 use crate::worker::Snapshot;
 
@@ -39,6 +40,11 @@ impl View {
     /// Connections of clients, by worker.
     pub fn connections(&self) -> Vec<usize> {
         self.connections.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// The caches of the routes that have one, in the order of the routes.
+    pub fn caches(&self) -> Vec<HttpCache> {
+        self.snapshot.load().routing.caches()
     }
 
     /// The services, in the order in which they were given.

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, forward, identify, respond, route, upgrade};
+use crate::{admit, cached, identify, respond, route, transform, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -67,6 +67,13 @@ pub(crate) fn walk(
             cut.at(errand.deadline);
         }
         errand.upgrades = client.is_some();
+        let settings = errand.settings;
+        if let (Some(cache), None) = (&settings.cache, &client) {
+            // Boxed: routes that keep nothing do not carry it.
+            let answer = Box::pin(cached::walk(cache, ticket, errand, request)).await;
+            peer.wire.hand_over(false);
+            return answer;
+        }
         if let Some(policies) = &errand.settings.policies {
             match admit::enter(policies, &ticket.trace, errand.deadline).await {
                 Ok(permit) => ticket.holds(permit),
@@ -76,19 +83,16 @@ pub(crate) fn walk(
                 }
             }
         }
-        if let Some(transforming) = &mut ticket.transforming {
+        if ticket.transforming.is_some() {
             let as_asked = std::mem::take(&mut request);
             // Boxed: routes that change nothing do not carry it.
-            match Box::pin(transforming.onward(&mut errand, as_asked, &ticket.trace)).await {
+            match Box::pin(transform::onward(&mut ticket, &mut errand, as_asked)).await {
                 Ok(changed) => request = changed,
                 Err(stopped) => {
                     peer.wire.hand_over(false);
                     return respond::stopped(ticket, stopped);
                 }
             }
-        }
-        if let Some(service) = errand.mirror {
-            forward::mirror(&errand, service, &request, &ticket.trace);
         }
         let deadline = errand.deadline;
         ticket.asks_service();
@@ -112,10 +116,7 @@ pub(crate) fn walk(
             }
             Ok((answer, lease)) => {
                 ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
-                match ticket.transforming {
-                    None => respond::service(ticket, answer, lease, deadline),
-                    Some(_) => Box::pin(respond::changed(ticket, answer, lease, deadline)).await,
-                }
+                respond::service(ticket, answer, lease, deadline).await
             }
             Err(problem) => {
                 if let Some(outcome) = problem.outcome() {
@@ -163,6 +164,7 @@ fn past_the_stops<'a>(
         }
         return Err(refusal.into());
     }
+    identify::is_directed(peer, request.headers())?;
     let worker = peer.worker();
     identify::drop_claims(request.headers_mut());
     ticket.comes_from(snapshot.routing.origins().find(peer, request.headers_mut()));
@@ -192,6 +194,7 @@ fn past_the_stops<'a>(
         None => (Source::Plain(body), false),
     };
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
+    let named = way.settings.cache.as_ref().and_then(|_| parts.headers.get(header::HOST).cloned());
     if let Some(host) = way.host {
         parts.headers.insert(header::HOST, host.clone());
     }
@@ -229,6 +232,7 @@ fn past_the_stops<'a>(
         mirror: way.mirror,
         failover: way.failover,
         key,
+        named: named.map(Box::new),
         tried: Vec::new(),
     };
     Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
@@ -248,6 +252,6 @@ mod tests {
         let walk = size(walk);
         assert!(walk <= 4 * 1024, "{walk} bytes");
         assert!(size_of::<Ticket>() <= 352, "{} bytes", size_of::<Ticket>());
-        assert!(size_of::<Body>() <= 576, "{} bytes", size_of::<Body>());
+        assert!(size_of::<Body>() <= 584, "{} bytes", size_of::<Body>());
     }
 }

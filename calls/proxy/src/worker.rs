@@ -1,6 +1,7 @@
 //! One thread that serves: what it knows, what it shares with nobody, and how it ends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::limits::{Limits, SWEEP_EVERY};
 use crate::metrics::{Metrics, NO_ROUTE, RouteMetrics, ServiceMetrics};
 use crate::options::{Door, Entry};
 use crate::pool::Pool;
-use crate::route::Routing;
+use crate::route::{Routing, Service};
 
 /// A routing and the metric handles that belong to it.
 #[derive(Debug)]
@@ -41,12 +42,35 @@ impl Snapshot {
     pub(crate) fn new(routing: Routing, metrics: &Metrics) -> Self {
         Self {
             routes: routing.routes().iter().map(|route| metrics.route(&route.name)).collect(),
-            services: routing.services().iter().map(|service| metrics.service(&service.name)).collect(),
+            services: of_services(&routing, metrics),
             by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
             no_route: metrics.route(&NO_ROUTE.into()),
             routing,
         }
     }
+
+    /// The same for a routing that follows on `before`: routes that stay keep their handles, and of thousands of routes
+    /// a few are looked up.
+    pub(crate) fn after(before: &Self, routing: Routing, metrics: &Metrics) -> Self {
+        let names = before.routing.routes().iter().map(|route| &*route.name);
+        let known: HashMap<&str, &RouteMetrics> = names.zip(&before.routes).collect();
+        let route =
+            |name: &Arc<str>| known.get(&**name).map_or_else(|| metrics.route(name), |own| (*own).clone());
+        Self {
+            routes: routing.routes().iter().map(|checked| route(&checked.name)).collect(),
+            services: of_services(&routing, metrics),
+            by_name: routing.services().iter().map(|service| metrics.by_name(&service.name)).collect(),
+            no_route: before.no_route.clone(),
+            routing,
+        }
+    }
+}
+
+fn of_services(routing: &Routing, metrics: &Metrics) -> Vec<ServiceMetrics> {
+    let of = |(number, one): (usize, &Arc<Service>)| {
+        metrics.service(&one.name, routing.entrance().leads_to(number))
+    };
+    routing.services().iter().enumerate().map(of).collect()
 }
 
 /// A snapshot as one worker holds it: its requests count their hold on it without atomics.
@@ -101,6 +125,8 @@ pub(crate) struct Worker {
     /// Copies of requests that are on their way.
     pub(crate) mirrors: Cell<usize>,
     pub(crate) access_log: AccessLog,
+    /// Answers that are read or fetched for a cache alone.
+    pub(crate) reads_behind: Cell<usize>,
     current: RefCell<Current>,
 }
 
@@ -203,6 +229,7 @@ impl Worker {
             drain: Drain { shown: start.connections, ..Drain::default() },
             mirrors: Cell::default(),
             access_log: start.access_log,
+            reads_behind: Cell::default(),
             current: RefCell::new(Current { cache, local }),
         }
     }

@@ -115,6 +115,17 @@ impl ServerTls {
         self.current.load().is_for(host)
     }
 
+    /// Whether a request for `host` may come over a connection whose client asked for `asked` (SNI): it is the same host,
+    /// or one that the same certificate is for. A client that asked for no host may ask for all those that are shown
+    /// the certificate it was shown.
+    pub fn may_share(&self, asked: Option<&str>, host: &str) -> bool {
+        if asked.is_some_and(|asked| asked.eq_ignore_ascii_case(host)) {
+            return true;
+        }
+        let current = self.current.load();
+        (asked.is_none() || current.is_for(host)) && current.shows_alike(asked, host)
+    }
+
     /// The certificates that are shown, in the order of the configuration.
     pub fn certificates(&self) -> Vec<ShownCertificate> {
         self.current.load().certificates.clone()

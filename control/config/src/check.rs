@@ -63,6 +63,11 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        if let (None, [_, ..]) = (listeners.gateway_tls, gateway.passthrough.as_slice()) {
+            let message = "nothing listens for TLS, so that nothing could be passed on".to_owned();
+            let help = "say `listeners: {gateway_tls: 127.0.0.1:8443}`".to_owned();
+            self.at(&[Step::Key("gateway"), Step::Key("passthrough")], message, Some(help));
+        }
         let topics = self.topics(raw.topics);
         let applications = self.applications(raw.applications, &services);
         Config {

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mamparo_tls::TlsConfig;
+use mamparo_tls::proxy_protocol::TrustedPeers;
 use mamparo_transform::forwarded::ForwardedConfig;
 use serde::Serialize;
 
 pub use gateway::{
-    PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices, RouteTarget,
-    ValueMatch,
+    Passthrough, PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices,
+    RouteTarget, ValueMatch,
 };
 pub use service::{Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol};
 
@@ -146,6 +147,10 @@ pub struct Gateway {
     pub forwarded: ForwardedConfig,
     /// TLS at [`Listeners::gateway_tls`]; there if that is.
     pub tls: Option<TlsConfig>,
+    /// Whose word about a client is believed.
+    pub proxy_protocol: TrustedPeers,
+    /// Which TLS connections are passed on as they are; none where nothing listens for TLS.
+    pub passthrough: Vec<Passthrough>,
     /// The lines about requests.
     pub access_log: AccessLog,
 }

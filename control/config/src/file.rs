@@ -1,5 +1,6 @@
 //! The shape of the text. Every doc comment here is the manual: the schema and the reference are made of them.
 
+mod entrance;
 mod gateway;
 mod one_or_many;
 mod service;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::units::{Address, Size, Span};
+pub(crate) use entrance::{Passthrough, ProxyProtocol};
 pub(crate) use gateway::{Answer, Method, Redirect, Route, RouteMatch, Scheme};
 pub(crate) use service::{Dns, Endpoint, Protocol, Service};
 pub(crate) use wanted::Wanted;
@@ -158,6 +160,12 @@ pub(crate) struct Gateway {
     /// TLS at the address of `listeners.gateway_tls`. A certificate whose file changes is shown to new connections
     /// soon after.
     pub(crate) tls: Option<TlsConfig>,
+    /// Load balancers in front of the gateway that say who a client is. Default: nobody is believed.
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+    /// TLS connections at `listeners.gateway_tls` that are passed on to a service as they are, by the host that their
+    /// client asks for. Default: all are terminated here.
+    #[serde(default)]
+    pub(crate) passthrough: Vec<Passthrough>,
     /// The lines about requests, which are part of the log, with the target `access`.
     #[serde(default)]
     pub(crate) access_log: AccessLog,
@@ -171,7 +179,7 @@ pub(crate) struct AccessLog {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) sample: Option<f64>,
     /// What a line says, of method, path, status, sent, received, duration_us, route, service, code, aborted, trace,
-    /// protocol and client; where the log is JSON. Default: all of it.
+    /// protocol, client and cache; where the log is JSON. Default: all of it.
     pub(crate) fields: Option<Vec<String>>,
 }
 

@@ -3,11 +3,14 @@
 //! nothing.
 
 mod part;
+mod splice;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use part::{Last, Part};
 use serde::Serialize;
+use splice::Read;
 
 use crate::check::check_tree;
 use crate::config::Config;
@@ -21,8 +24,11 @@ use crate::tree::Node;
 /// A configuration in force, with the text that it came from, part by part.
 #[derive(Clone, Debug)]
 pub struct InForce {
-    tree: Node,
+    /// What is in force; the tree of the text where nothing was refused.
+    tree: Arc<Node>,
     config: Config,
+    /// The text that was read last, as it was read.
+    read: Arc<Read>,
 }
 
 /// What became of the next version of a file.
@@ -77,7 +83,8 @@ impl InForce {
     pub fn first(text: &str, file: &str) -> Result<Self, Vec<Problem>> {
         let tree = document::tree(text, file, &schema())?;
         let config = check_tree(&tree, file)?;
-        Ok(Self { tree, config })
+        let tree = Arc::new(tree);
+        Ok(Self { read: Arc::new(Read::new(text, Arc::clone(&tree))), tree, config })
     }
 
     /// What it says.
@@ -88,16 +95,18 @@ impl InForce {
     /// What the next version of the file, `text`, is to change. Routes are known by their `name`, or by what they
     /// match; services by their name; everything else by its key.
     ///
-    /// Cost: as [`check`](crate::check), and once more as long as something is wrong.
+    /// Cost: as [`check`](crate::check), and once more as long as something is wrong; where only routes have changed,
+    /// only these are read.
     pub fn next(&self, text: &str, file: &str) -> Next {
-        let tree = match document::parse(text, file) {
-            Ok(tree) => tree,
+        let tree = match self.read.again(text).map_or_else(|| document::parse(text, file), Ok) {
+            Ok(tree) => Arc::new(tree),
             Err(problems) => return Next::nothing(problems),
         };
         let schema = schema();
         let mut repair = Repair {
             last: Last::new(&self.tree),
             origins: (0..part::routes(&tree).len()).collect(),
+            read: Read::new(text, Arc::clone(&tree)),
             tree,
             refused: BTreeMap::new(),
         };
@@ -132,7 +141,8 @@ impl Next {
 struct Repair<'r> {
     /// What was in force.
     last: Last<'r>,
-    tree: Node,
+    read: Read,
+    tree: Arc<Node>,
     /// Which route of the text each route of the tree is.
     origins: Vec<usize>,
     refused: BTreeMap<Part, (Kept, Vec<Problem>)>,
@@ -156,12 +166,12 @@ impl Repair<'_> {
     fn replace(&mut self, part: Part, problems: Vec<Problem>) -> bool {
         let named = part.clone().with_route(|number| self.origins.get(number).copied().unwrap_or(number));
         let kept = match self.refused.get(&named) {
-            None if part.restore(&mut self.tree, &self.last) => Kept::LastGood,
+            None if part.restore(Arc::make_mut(&mut self.tree), &self.last) => Kept::LastGood,
             None | Some((Kept::LastGood, _)) => Kept::Nothing,
             Some(_) => return false,
         };
         if kept == Kept::Nothing {
-            if !part.remove(&mut self.tree) {
+            if !part.remove(Arc::make_mut(&mut self.tree)) {
                 return false;
             }
             if let Part::Route(number) = part {
@@ -186,6 +196,10 @@ impl Repair<'_> {
             .collect();
         refused.sort_by_key(|refused| (refused.problem.line, refused.problem.column));
         refused.truncate(PROBLEMS_MAX);
-        Next { in_force: Some(InForce { tree: self.tree, config }), refused, parts }
+        Next {
+            in_force: Some(InForce { tree: self.tree, config, read: Arc::new(self.read) }),
+            refused,
+            parts,
+        }
     }
 }

@@ -16,6 +16,10 @@ pub const ENTRIES_MAX: usize = 1_000;
 pub const REPLAY_BYTES: u64 = 64 << 10;
 /// How much of a body may be kept so that it can be sent again, in bytes.
 pub const REPLAY_BYTES_MAX: u64 = 8 << 20;
+/// Most networks and addresses of load balancers; no more than the proxy takes.
+pub const PROXY_PROTOCOL_PEERS_MAX: usize = 1024;
+/// Most hosts that are passed on without terminating TLS.
+pub const PASSTHROUGH_HOSTS_MAX: usize = 10_000;
 /// Most routes.
 pub const ROUTES_MAX: usize = 10_000;
 /// Longest name of a route, in bytes.

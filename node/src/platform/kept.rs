@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mamparo_balance::Endpoint;
-use mamparo_config::Service;
-use mamparo_config::ServiceProtocol;
+use mamparo_config::{Config, Route, Service, ServiceProtocol};
 use mamparo_context::Clock;
 use mamparo_policy::retry::{Retry, RetryConfig};
 use mamparo_policy::stack::{AdmissionConfig, ClientConfig, Stack};
@@ -39,6 +38,15 @@ impl Known {
 
     pub(crate) fn found(&self) -> &Found {
         &self.found
+    }
+
+    /// Whether policies that are in force change when `next` is.
+    pub(crate) fn changes_in_place(&self, next: &Config) -> bool {
+        let changes = |route: &Route| match (&route.policies, self.stacks.get(&route.name)) {
+            (Some(next), Some((own, _))) => next != own,
+            _ => false,
+        };
+        next.gateway.routes.iter().any(changes)
     }
 }
 

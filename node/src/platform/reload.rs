@@ -168,12 +168,21 @@ impl Reload {
 
     /// Swaps the routing, and what else can change. On a failure nothing has changed.
     fn put(&mut self, config: &Config, proxy: Option<&Proxy>) -> Result<(), Failure> {
-        // Policies change in place, so that nothing may go wrong after they have.
-        routing(config, &self.addresses, &mut Keeping::none(&self.known))?;
+        let build = |known| {
+            let mut keeping = Keeping::after(known);
+            routing(config, &self.addresses, &mut keeping).map(|next| (next, keeping.into_known()))
+        };
+        // Where policies change in place, nothing may go wrong after they have.
+        let built = match self.known.changes_in_place(config) {
+            true => routing(config, &self.addresses, &mut Keeping::none(&self.known)).map(|_| None)?,
+            false => Some(build(&self.known)?),
+        };
         self.papers.reconfigure(config.gateway.tls.as_ref())?;
-        let mut keeping = Keeping::after(&self.known);
-        let next = routing(config, &self.addresses, &mut keeping)?;
-        self.known = keeping.into_known();
+        let (next, known) = match built {
+            Some(built) => built,
+            None => build(&self.known)?,
+        };
+        self.known = known;
         self.papers.show(self.known.tls());
         self.metrics.watch_policies(next.policies());
         if let Some(proxy) = proxy {

@@ -10,8 +10,8 @@ use mamparo_config::{
     ServicePlace, ValueMatch,
 };
 use mamparo_proxy::{
-    Access, Answer, BalanceKey, HeaderMatch, Host, Match, Mirror, Path, PathRewrite, QueryMatch, Redirect,
-    Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
+    Access, Answer, BalanceKey, HeaderMatch, Host, Match, Mirror, Passage, Path, PathRewrite, QueryMatch,
+    Redirect, Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 
 use mamparo_transform::forwarded::Forwarded;
@@ -48,10 +48,17 @@ pub(crate) fn routing(
         })
     });
     let upstreams = upstreams.collect::<Result<Vec<_>, Failure>>()?;
+    let passages = config.gateway.passthrough.iter().map(|one| {
+        let hosts = one.hosts.iter().map(|host| host.parse::<Host>().map_err(unusable));
+        Ok(Passage { hosts: hosts.collect::<Result<_, _>>()?, service: one.service.clone() })
+    });
+    let passages = passages.collect::<Result<Vec<_>, Failure>>()?;
     let forwarded = Forwarded::new(&config.gateway.forwarded);
     let forwarded =
         forwarded.map_err(|error| Failure::config_unusable(error, "correct `gateway.forwarded`"))?;
-    Ok(Routing::new(routes, upstreams).map_err(unusable)?.believing(forwarded))
+    let routing = Routing::new(routes, upstreams).map_err(unusable)?.believing(forwarded);
+    let routing = routing.with_entrance(config.gateway.proxy_protocol.clone(), passages);
+    routing.map_err(|error| Failure::config_unusable(error, "correct `gateway.passthrough`"))
 }
 
 fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Failure> {

@@ -176,7 +176,7 @@ impl History {
 
     fn begin(&mut self, client: usize, ask: Ask, waited: Waited, times: u32) {
         match self.rig.begin_again(&ask, waited) {
-            Begin::Hit(answer) => check(client, &ask, &answer),
+            Begin::Hit(answer) | Begin::Stale(answer) => check(client, &ask, &answer),
             Begin::StaleServe { answer, revalidate } => {
                 check(client, &ask, &answer);
                 self.fetches.push(Fetch { client, ask, fill: revalidate, left: None });

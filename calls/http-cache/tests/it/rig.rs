@@ -141,7 +141,7 @@ impl Rig {
     /// Does with a request all that a proxy does. `service` is given the headers of what is forwarded.
     pub(crate) fn send(&self, ask: &Ask, service: impl FnOnce(&HeaderMap) -> Response<Bytes>) -> Got {
         match self.begin(ask) {
-            Begin::Hit(answer) => Got::of(answer, false),
+            Begin::Hit(answer) | Begin::Stale(answer) => Got::of(answer, false),
             Begin::StaleServe { answer, revalidate } => {
                 self.fetch(revalidate, ask, service);
                 Got::of(answer, false)

@@ -17,8 +17,9 @@ fn what_is_stale_is_served_at_once_and_one_request_is_forwarded_behind() {
     };
     assert_eq!((&stale.body()[..], &stale.headers()["age"]), (&b"one"[..], &"12".parse().unwrap()));
     for _ in 0..10 {
-        let got = rig.hit(&get("/a"));
-        assert_eq!((&*got.body, got.cache_status()), ("one", "mamparo; hit; ttl=-2"));
+        let Begin::Stale(again) = rig.begin(&get("/a")) else { panic!("it is fetched already") };
+        let status = again.headers()["cache-status"].to_str().unwrap();
+        assert_eq!((&again.body()[..], status), (&b"one"[..], "mamparo; hit; ttl=-2"));
     }
     rig.fetch(revalidate, &get("/a"), |forwarded| {
         assert_eq!(forwarded["if-none-match"], "\"1\"");
@@ -69,6 +70,20 @@ fn what_is_old_stands_in_for_an_error_for_as_long_as_it_may() {
     rig.forwarded(&get("/b"), answer(200, LENIENT, "one"));
     rig.pass(70);
     assert_eq!(rig.forwarded(&get("/b"), answer(502, &[], "bad")).status, 502);
+}
+
+#[test]
+fn who_cannot_wait_any_longer_gets_what_is_old_and_says_nothing_of_the_service() {
+    let rig = rig();
+    rig.forwarded(&get("/a"), answer(200, LENIENT, "one"));
+    rig.pass(40);
+    let fill = rig.miss(&get("/a"));
+    let Begin::Wait(_waiter) = rig.begin(&get("/a")) else { panic!("it is fetched") };
+    assert_eq!(&fill.give_up(rig.when()).unwrap().body()[..], b"one");
+    let next = rig.miss(&get("/a"));
+    let Begin::Wait(_waiter) = rig.begin(&get("/a")) else { panic!("the service has not failed") };
+    drop(next);
+    assert!(rig.miss(&get("/b")).give_up(rig.when()).is_none());
 }
 
 #[test]

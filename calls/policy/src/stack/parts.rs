@@ -12,7 +12,7 @@ use crate::bulkhead::Bulkhead;
 use crate::rate_limit::{AnyStore, RateLimit, SharedRateLimit};
 use crate::shed::Shedder;
 use crate::throttle::Throttle;
-use crate::{Admission, Admit, Counted, Mode, Outcome, Refusal};
+use crate::{Admission, Admit, Counted, Mode, Outcome, Policy, Refusal};
 
 /// Where a call stands on its way through the policies.
 pub(super) enum Step {
@@ -21,6 +21,27 @@ pub(super) enum Step {
     /// It waits for one.
     Wait(Line),
     Refused(Refusal),
+}
+
+/// Which policies an attempt passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Those that count requests in a time, whoever answers them.
+    Quotas,
+    /// The others, which are about who answers.
+    Others,
+}
+
+impl Which {
+    #[inline]
+    const fn has(self, policy: Policy) -> bool {
+        match self {
+            Self::All => true,
+            Self::Quotas => matches!(policy, Policy::RateLimit),
+            Self::Others => !matches!(policy, Policy::RateLimit),
+        }
+    }
 }
 
 macro_rules! parts {
@@ -47,8 +68,23 @@ macro_rules! parts {
             /// has taken.
             #[inline]
             pub(super) fn admit(&self, cx: &Context, now: Moment, from: u8, passes: &mut Passes) -> Step {
+                self.admit_to(Which::All, (cx, now), from, passes)
+            }
+
+            /// The same with some of them.
+            #[inline]
+            pub(super) fn admit_to(
+                &self,
+                which: Which,
+                (cx, now): (&Context, Moment),
+                from: u8,
+                passes: &mut Passes,
+            ) -> Step {
                 $(
-                    if from <= $number && let Some(policy) = &self.$name {
+                    if from <= $number
+                        && which.has(<$policy>::POLICY)
+                        && let Some(policy) = &self.$name
+                    {
                         match policy.admit(cx, now) {
                             Admit::Admit(pass) => passes.$name = pass,
                             Admit::Wait(ticket) => return Step::Wait(Line::$variant(ticket)),

@@ -8,7 +8,7 @@ use std::task::{Context as Task, Poll};
 use mamparo_context::{Context, Moment};
 
 use super::Stack;
-use super::parts::{Line, Passes, Step};
+use super::parts::{Line, Passes, Step, Which};
 use crate::{Outcome, Refusal};
 
 /// That all admission policies of a stack have let an attempt through. It is [recorded](Self::record) with what the
@@ -26,6 +26,18 @@ impl StackPermit {
         let now = self.stack.ended_at(outcome, Moment::ZERO);
         self.is_over = true;
         self.stack.parts.record(&mut self.passes, outcome, now);
+    }
+
+    /// Takes an attempt that has passed [the quotas](Stack::enter_quotas) through the other policies: the permit is that
+    /// of all of them. Refused, or dropped before it is through, it has its quota back.
+    ///
+    /// # Errors
+    /// As those of [`Stack::enter`].
+    pub fn onward(mut self, cx: &Context) -> Entering {
+        self.is_over = true;
+        let mut entering = Entering::new(&self.stack, cx, Which::Others);
+        entering.passes = std::mem::take(&mut self.passes);
+        entering
     }
 
     /// The attempt was not made after all: all that it took comes back.
@@ -49,6 +61,7 @@ pub struct Entering {
     stack: Arc<Stack>,
     cx: Context,
     passes: Passes,
+    which: Which,
     from: u8,
     line: Option<Line>,
     is_over: bool,
@@ -61,8 +74,25 @@ impl Stack {
     /// # Errors
     /// The [`Refusal`] of the first policy that does not let it through; the others have their places back.
     pub fn enter(self: &Arc<Self>, cx: &Context) -> Entering {
-        let (stack, cx) = (Arc::clone(self), cx.clone());
-        Entering { stack, cx, passes: Passes::default(), from: 0, line: None, is_over: false }
+        Entering::new(self, cx, Which::All)
+    }
+
+    /// Takes an attempt through its rate limits alone, for whoever may answer without asking the target: what is about
+    /// the target, such as a breaker or a place in a bulkhead, is passed [later](StackPermit::onward), or not at all.
+    ///
+    /// # Errors
+    /// As those of [`enter`](Self::enter).
+    pub fn enter_quotas(self: &Arc<Self>, cx: &Context) -> Entering {
+        Entering::new(self, cx, Which::Quotas)
+    }
+
+    /// Takes an attempt through all admission policies but its rate limits, for whoever makes a call that nobody has asked
+    /// for, such as a cache that refreshes what it has.
+    ///
+    /// # Errors
+    /// As those of [`enter`](Self::enter).
+    pub fn enter_unasked(self: &Arc<Self>, cx: &Context) -> Entering {
+        Entering::new(self, cx, Which::Others)
     }
 }
 
@@ -82,7 +112,7 @@ impl Future for Entering {
                 }
             }
             let now = this.stack.clock.moment();
-            match this.stack.parts.admit(&this.cx, now, this.from, &mut this.passes) {
+            match this.stack.parts.admit_to(this.which, (&this.cx, now), this.from, &mut this.passes) {
                 Step::Wait(line) => this.line = Some(line),
                 Step::Through => {
                     this.is_over = true;
@@ -100,6 +130,11 @@ impl Future for Entering {
 }
 
 impl Entering {
+    fn new(stack: &Arc<Stack>, cx: &Context, which: Which) -> Self {
+        let (stack, cx) = (Arc::clone(stack), cx.clone());
+        Self { stack, cx, passes: Passes::default(), which, from: 0, line: None, is_over: false }
+    }
+
     /// The turn has come, or will not: where it goes on.
     fn turned(&mut self, turn: Result<u8, Refusal>) -> Result<Option<Line>, Refusal> {
         match turn {
@@ -132,12 +167,14 @@ impl Drop for Entering {
 mod tests {
     use std::pin::pin;
     use std::task::Waker;
+    use std::time::Duration;
 
     use mamparo_context::{Clock, Fault};
 
     use super::*;
     use crate::breaker::{BreakerConfig, BreakerState, WindowConfig};
     use crate::bulkhead::BulkheadConfig;
+    use crate::rate_limit::RateLimitConfig;
     use crate::{Admission, Policy, Reason};
 
     fn poll<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
@@ -176,5 +213,34 @@ mod tests {
         let mut refused = pin!(stack.enter(&cx));
         let Poll::Ready(Err(refusal)) = poll(&mut refused) else { panic!("it is open") };
         assert_eq!((refusal.policy, places.under_way()), (Policy::Breaker, 0), "the place came back");
+    }
+
+    #[test]
+    fn what_is_answered_without_the_target_counts_in_the_quota_only() {
+        let limit = RateLimitConfig { burst: Some(3), ..RateLimitConfig::new(1, Duration::from_secs(60)) };
+        let bulkhead = BulkheadConfig { queue: 0, ..BulkheadConfig::of(1) };
+        let stack = Stack::client("a").clock(Clock::manual().0).rate_limit(limit).bulkhead(bulkhead);
+        let stack = Arc::new(stack.build().unwrap());
+        let (cx, places) = (Context::root(), Arc::clone(stack.bulkhead().unwrap()));
+        let quota = |stack: &Arc<Stack>| {
+            let mut entering = pin!(stack.enter_quotas(&cx));
+            let Poll::Ready(entered) = poll(&mut entering) else { panic!("nobody waits") };
+            entered
+        };
+        quota(&stack).ok().unwrap().record(&Outcome::Success);
+        assert_eq!(places.counts().read().admitted, 0, "the target was not asked");
+        let first = quota(&stack).ok().unwrap();
+        let mut onward = pin!(first.onward(&cx));
+        let Poll::Ready(Ok(first)) = poll(&mut onward) else { panic!("there is room") };
+        assert_eq!(places.under_way(), 1);
+        let second = quota(&stack).ok().unwrap();
+        let mut onward = pin!(second.onward(&cx));
+        let Poll::Ready(Err(refusal)) = poll(&mut onward) else { panic!("there is no room") };
+        assert_eq!(refusal.policy, Policy::Bulkhead);
+        first.record(&Outcome::Success);
+        assert_eq!(places.under_way(), 0);
+        // Who was refused later has its quota back: it is the third, and nobody is a fourth.
+        quota(&stack).ok().unwrap().record(&Outcome::Success);
+        assert_eq!(quota(&stack).err().unwrap().policy, Policy::RateLimit);
     }
 }

@@ -2,23 +2,26 @@
 //! that have nothing to say cost next to nothing.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
+use mamparo_tls::{PrefixedIo, ServerTls};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::wire::Wire;
-use super::{Client, Gate, Peer, Protocol, Seat, serve};
-use crate::limits::{DRAIN_GRACE, FIRST_BYTES};
+use super::{Arrival, Client, Peer, Protocol, Seat, pass, said, serve};
+use crate::limits::{DRAIN_GRACE, FIRST_BYTES, after};
 use crate::options::Door;
+use crate::problem::Problem;
 
 /// How HTTP/2 begins (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves one connection.
-pub(super) async fn connection(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate>) {
-    let worker = Rc::clone(&seat.worker);
+pub(super) async fn connection(arrival: Arrival, stream: TcpStream) {
+    let worker = Rc::clone(&arrival.seat.worker);
     let readable = async {
         let readable = stream.readable();
         tokio::select! {
@@ -29,37 +32,89 @@ pub(super) async fn connection(seat: Seat, stream: TcpStream, address: SocketAdd
     };
     if readable.await {
         // Boxed: what waits for its first byte does not carry it.
-        Box::pin(enter(seat, stream, address, gate)).await;
+        Box::pin(enter(arrival, stream)).await;
     }
 }
 
-/// Takes what comes before HTTP, then HTTP.
-async fn enter(seat: Seat, stream: TcpStream, address: SocketAddr, gate: Rc<Gate>) {
-    let worker = Rc::clone(&seat.worker);
+/// Takes what comes before HTTP, then HTTP. All that comes before it has one time together.
+async fn enter(mut arrival: Arrival, stream: TcpStream) {
+    let worker = Rc::clone(&arrival.seat.worker);
+    let until = after(worker.clock.now(), worker.limits.header_time);
+    let mut stream = PrefixedIo::new(stream);
+    if arrival.told && !is_told(&mut arrival, &mut stream, until).await {
+        return;
+    }
+    let Arrival { seat, address, gate, .. } = arrival;
+    let client = Client::new(address, &gate.port);
     let Some(tls) = &gate.entry.tls else {
-        let Ok(Ok(Some((protocol, first)))) = timeout(worker.limits.header_time, first_bytes(&stream)).await
-        else {
-            return;
-        };
-        let peer = peer(seat, Client::new(address, &gate.port, None), gate.door, protocol);
-        return serve::connection(peer, stream, first).await;
+        let (ahead, stream) = stream.into_parts();
+        let first = timeout_at(until.into(), first_bytes(&stream, ahead.into()));
+        let Ok(Ok(Some((protocol, first)))) = first.await else { return };
+        return serve::connection(peer(seat, client, gate.door, protocol), stream, first).await;
     };
-    match timeout(worker.limits.header_time, tls.accept(stream)).await {
+    if gate.door != Door::Mesh && worker.snapshot().routing.entrance().passes_some() {
+        let asked = timeout_at(until.into(), said::host(&mut stream)).await;
+        // What says no host in time is no handshake either.
+        let asked = asked.ok().flatten();
+        let snapshot = worker.snapshot();
+        let passes = |host: &String| snapshot.routing.entrance().passes(host);
+        if let Some((host, service)) = asked.and_then(|host| passes(&host).map(|to| (host, to))) {
+            let passage = pass::Passage { seat, stream, client, host, service, snapshot };
+            return Box::pin(passage.run()).await;
+        }
+    }
+    secured(seat, stream, client, (gate.door, tls), until).await;
+}
+
+/// Takes what a balancer says of its client: whether the connection goes on.
+async fn is_told(arrival: &mut Arrival, stream: &mut PrefixedIo<TcpStream>, until: Instant) -> bool {
+    let worker = Rc::clone(&arrival.seat.worker);
+    let peer = arrival.address;
+    let why = match timeout_at(until.into(), said::source(stream)).await {
+        Ok(Ok(said::Source::Client(address))) => {
+            arrival.address = address;
+            let room = arrival.seat.is_of(address.ip());
+            if !room && arrival.gate.entry.tls.is_none() {
+                let _ = stream.get_ref().try_write(Problem::TooManyConnections.raw().as_bytes());
+            }
+            return room;
+        }
+        Ok(Ok(said::Source::Itself)) => return true,
+        Ok(Ok(said::Source::Gone)) => return false,
+        Ok(Err(why)) => why.to_string(),
+        Err(_) => "it did not come in time".to_owned(),
+    };
+    worker.metrics.proxy_protocol_failures.inc();
+    tracing::debug!(%peer, why, "a connection does not begin with a header of the PROXY protocol");
+    false
+}
+
+/// Serves what is inside of TLS.
+async fn secured(
+    seat: Seat,
+    stream: PrefixedIo<TcpStream>,
+    client: Client,
+    (door, tls): (Door, &Arc<ServerTls>),
+    until: Instant,
+) {
+    let worker = Rc::clone(&seat.worker);
+    let address = client.address.clone();
+    match timeout_at(until.into(), tls.accept(stream)).await {
         Ok(Ok(accepted)) => {
             let protocol = match accepted.handshake.alpn {
                 Some(mamparo_tls::Protocol::Http2) => Protocol::Http2,
                 _ => Protocol::Http1,
             };
-            let client = Client::new(address, &gate.port, Some(Rc::new(accepted.handshake)));
-            serve::connection(peer(seat, client, gate.door, protocol), accepted.stream, Vec::new()).await;
+            let client = client.shown(accepted.handshake, tls);
+            serve::connection(peer(seat, client, door, protocol), accepted.stream, Vec::new()).await;
         }
         Ok(Err(error)) => {
             worker.metrics.handshake_failures.inc();
-            tracing::debug!(%error, %address, "a handshake failed");
+            tracing::debug!(%error, ?address, "a handshake failed");
         }
         Err(_) => {
             worker.metrics.handshake_failures.inc();
-            tracing::debug!(%address, "a handshake took too long");
+            tracing::debug!(?address, "a handshake took too long");
         }
     }
 }
@@ -69,22 +124,22 @@ fn peer(seat: Seat, client: Client, door: Door, protocol: Protocol) -> Rc<Peer> 
     Rc::new(Peer { seat, wire, client, door, protocol })
 }
 
-/// The first bytes, as soon as they tell what is spoken; nothing where the client went.
-async fn first_bytes(stream: &TcpStream) -> io::Result<Option<(Protocol, Vec<u8>)>> {
-    let mut first = Vec::new();
+/// The first bytes, those that were read before among them, as soon as they tell what is spoken; nothing where the
+/// client went.
+async fn first_bytes(stream: &TcpStream, mut first: Vec<u8>) -> io::Result<Option<(Protocol, Vec<u8>)>> {
     loop {
+        if let Some(protocol) = spoken(&first) {
+            return Ok(Some((protocol, first)));
+        }
         stream.readable().await?;
-        if first.capacity() == 0 {
+        if first.capacity() == first.len() {
             first.reserve_exact(FIRST_BYTES);
         }
         match stream.try_read_buf(&mut first) {
             Ok(0) => return Ok(None),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
-        }
-        if let Some(protocol) = spoken(&first) {
-            return Ok(Some((protocol, first)));
         }
     }
 }

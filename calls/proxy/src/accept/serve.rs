@@ -3,10 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Instant;
 
 use http::StatusCode;
@@ -15,13 +14,12 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use send_wrapper::SendWrapper;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::spawn_local;
 use tokio::time::Sleep;
 
-use super::keep;
-use super::wire::WireIo;
+use super::keep::{self, Kept};
+use super::wire::{Waiting, WireIo};
 use super::{Peer, Protocol};
 use crate::limits::{
     BUFFER_BYTES, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_GRACE, H2_STREAM_WINDOW, H2_STREAMS,
@@ -64,22 +62,7 @@ where
     match peer.protocol {
         Protocol::Http1 => {
             let io = WireIo::http1(socket, first, limits, wire, clock);
-            let service = service_fn(|request| {
-                let peer = Rc::clone(&peer);
-                // Boxed: hyper keeps room for one of these as long as the connection lives.
-                Box::pin(async move {
-                    let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
-                    // Said in the head or not at all: a client that was not told may be sending just now.
-                    if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS
-                    {
-                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                    }
-                    Ok::<_, Infallible>(answer)
-                })
-            });
-            let io = TokioIo::new(Staying(SendWrapper::new(io)));
-            let serving = worker.http1.serve_connection(io, service).with_upgrades();
-            keep::keep(&peer, pin!(serving)).await;
+            connection1(&peer, io).await;
         }
         Protocol::Http2 => {
             let io = TokioIo::new(WireIo::passing(socket, first, limits, wire, clock));
@@ -90,10 +73,68 @@ where
                 *next.borrow_mut() = Some(cut.clone());
                 async move { Ok::<_, Infallible>(walk::walk(peer, request, Some(cut)).await) }
             });
-            let serving = http2(limits, executor).serve_connection(io, service);
-            keep::keep(&peer, pin!(serving)).await;
+            let mut serving = Box::pin(http2(limits, executor).serve_connection(io, service));
+            keep::keep(&peer, &mut serving).await;
         }
     }
+}
+
+/// Serves a connection of HTTP/1.1 for as long as it lives; while nothing happens on it, it holds no buffers.
+async fn connection1<S>(peer: &Rc<Peer>, mut io: WireIo<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    loop {
+        let service = service_fn(|request| {
+            let peer = Rc::clone(peer);
+            // Boxed: hyper keeps room for one of these as long as the connection lives.
+            Box::pin(async move {
+                let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
+                // Said in the head or not at all: a client that was not told may be sending just now.
+                if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            })
+        });
+        let mut serving = peer.worker().http1.serve_connection(TokioIo::new(io), service);
+        let kept = keep::keep(peer, &mut serving).await;
+        if kept == Kept::Broken {
+            return;
+        }
+        let parts = serving.into_parts();
+        io = parts.io.into_inner();
+        io.unread(&parts.read_buf);
+        if let Some(tunnel) = peer.wire.take_tunnel() {
+            // Whoever asked for it may have given it up.
+            let _ = tunnel.send(Box::new(io));
+            return;
+        }
+        if kept == Kept::Ended || !rest(peer, &mut io).await {
+            let _ = io.shutdown().await;
+            return;
+        }
+    }
+}
+
+/// Waits until the client says something: whether it does before its time is over.
+async fn rest<S: AsyncRead + Unpin>(peer: &Rc<Peer>, io: &mut WireIo<S>) -> bool {
+    let worker = peer.worker();
+    let since = match peer.wire.waiting() {
+        Waiting::First(since) | Waiting::Next(since) => since,
+        // Something is there already.
+        Waiting::Head(_) | Waiting::Client(_) | Waiting::Work => return true,
+    };
+    let until = after(since, worker.limits.idle_time);
+    worker.metrics.connections_resting.inc();
+    let said = tokio::select! {
+        biased;
+        said = poll_fn(|cx| io.poll_said(cx)) => said,
+        () = tokio::time::sleep_until(until.into()) => false,
+        () = worker.drain.begins() => false,
+    };
+    worker.metrics.connections_resting.dec();
+    said
 }
 
 /// Until when a stream may live, once that is known. A client that takes no bytes of an answer has nobody look at
@@ -146,44 +187,5 @@ pub(crate) struct LocalExecutor;
 impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
         spawn_local(future);
-    }
-}
-
-/// A socket that never leaves its thread: hyper asks that one which can be upgraded could.
-struct Staying<S>(SendWrapper<S>);
-
-impl<S: AsyncRead + Unpin> AsyncRead for Staying<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Staying<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0).poll_shutdown(cx)
     }
 }

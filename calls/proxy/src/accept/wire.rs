@@ -3,6 +3,7 @@
 //! that it is answered like any other, after those before it; nothing behind it is read.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -10,16 +11,16 @@ use std::time::Instant;
 
 use mamparo_context::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::scan::{Bounds, Fed, Refusal, Scanner};
-use crate::limits::{H2_RESET_WINDOW, H2_RESETS, Limits};
+use crate::limits::{FIRST_BYTES, H2_RESET_WINDOW, H2_RESETS, Limits};
 
 /// What stands in for a request that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
 /// What the socket, the requests on it and the keeper of the connection know of each other.
-#[derive(Debug)]
 pub(crate) struct Wire {
     /// Requests that reached the parser.
     begun: Cell<u64>,
@@ -45,7 +46,17 @@ pub(crate) struct Wire {
     given_up: Cell<(u32, Option<Instant>)>,
     /// Who waits for that to be decided.
     reader: RefCell<Option<Waker>>,
+    /// Where the connection goes when what follows is another protocol.
+    tunnel: RefCell<Option<oneshot::Sender<Socket>>>,
 }
+
+/// A connection on which another protocol is spoken now.
+pub(crate) type Socket = Box<dyn Stream>;
+
+/// What bytes can be read from and written to.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// What follows the head of a request that asks for another protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +86,12 @@ pub(crate) enum Waiting {
     Work,
 }
 
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
 impl Wire {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
@@ -90,6 +107,7 @@ impl Wire {
             handover: Cell::new(Handover::No),
             given_up: Cell::new((0, None)),
             reader: RefCell::new(None),
+            tunnel: RefCell::new(None),
         }
     }
 
@@ -98,12 +116,25 @@ impl Wire {
         self.handover.get() == Handover::Undecided
     }
 
+    /// Where the connection goes when what follows is another protocol.
+    pub(crate) fn tunnel_to(&self, tunnel: oneshot::Sender<Socket>) {
+        *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    /// Where it goes, if it goes anywhere now.
+    pub(crate) fn take_tunnel(&self) -> Option<oneshot::Sender<Socket>> {
+        self.tunnel.borrow_mut().take()
+    }
+
     /// Decides what follows the head of a request that asked for another protocol.
     pub(crate) fn hand_over(&self, granted: bool) {
         if !self.asks_for_another_protocol() {
             return;
         }
         self.handover.set(if granted { Handover::Granted } else { Handover::Refused });
+        if !granted {
+            self.tunnel.borrow_mut().take();
+        }
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
@@ -247,6 +278,14 @@ impl<S> WireIo<S> {
         }
     }
 
+    /// Takes back bytes that have passed and were not used.
+    pub(crate) fn unread(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let rest = self.ready.split_off(self.ready_at.min(self.ready.len()));
+            (self.ready, self.ready_at) = ([bytes, &rest].concat(), 0);
+        }
+    }
+
     /// Hands out bytes that may go on: whether there were any.
     fn hand_out(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let rest = &self.ready[self.ready_at..];
@@ -364,6 +403,25 @@ impl<S> WireIo<S> {
             self.wire.sooner.set(true);
         }
         polled
+    }
+}
+
+impl<S: AsyncRead + Unpin> WireIo<S> {
+    /// Waits for the client to say something, without room for it until it does: whether it has not gone.
+    pub(crate) fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.ready_at < self.ready.len() {
+            return Poll::Ready(true);
+        }
+        let mut room = [0; FIRST_BYTES];
+        let mut buf = ReadBuf::new(&mut room);
+        match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)) {
+            Ok(()) if !buf.filled().is_empty() => {
+                self.held.extend_from_slice(buf.filled());
+                self.look_at_held();
+                Poll::Ready(true)
+            }
+            Ok(()) | Err(_) => Poll::Ready(false),
+        }
     }
 }
 

@@ -64,9 +64,6 @@ async fn establish(
     transport: &Transport,
 ) -> Result<Opened, OpenError> {
     let stream = tcp(endpoint).await?;
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     let Some(tls) = &transport.tls else { return handshake(worker, stream, transport.speaks).await };
     let connected = tls.tls().connect(stream, tls.host()).await?;
     if (connected.alpn == Some(Protocol::Http2)) != (transport.speaks == Speaks::Http2) {
@@ -77,7 +74,11 @@ async fn establish(
 
 /// A connection on which nothing is said yet.
 pub(crate) async fn tcp(endpoint: SocketAddr) -> std::io::Result<TcpStream> {
-    TcpStream::connect(endpoint).await
+    let stream = TcpStream::connect(endpoint).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
 }
 
 async fn handshake<S>(worker: &Rc<Worker>, stream: S, speaks: Speaks) -> Result<Opened, OpenError>
@@ -132,14 +133,14 @@ where
 
 /// How often connecting has failed, and what to do next.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(crate) struct Round {
     first: Option<Instant>,
     failed: usize,
     pauses: u32,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Another,
     Pause(Duration),
     GiveUp,
@@ -147,7 +148,7 @@ pub(super) enum Next {
 
 impl Round {
     /// Every endpoint once, then a pause, which doubles, within the window that began with the first failure.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         endpoints: usize,
         now: Instant,

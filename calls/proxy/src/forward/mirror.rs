@@ -16,7 +16,7 @@ use crate::limits::MIRRORS_PER_WORKER;
 use crate::worker::Worker;
 
 /// Sends a copy of `request` to this service too, unless enough copies are on their way already.
-pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
+pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
     if !request.body().is_end_stream() {
         return;
     }
@@ -43,6 +43,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             mirror: None,
             failover: None,
             key: None,
+            named: None,
             tried: Vec::new(),
         };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };

@@ -9,7 +9,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use mamparo_transform::AnswerBody;
 
 use super::Ticket;
-use super::stream::{BrokenOff, Stream};
+use super::stream::{BrokenOff, Left, Stream, Tail};
 use crate::transform;
 
 /// The body of an answer.
@@ -23,7 +23,7 @@ enum Content {
     Own(Option<Bytes>),
     Service(Stream),
     /// What a service sends, in other words.
-    Changed(Pin<Box<AnswerBody<Stream>>>),
+    Changed(Pin<Box<AnswerBody<Tail>>>, Option<Left>),
 }
 
 impl Body {
@@ -43,9 +43,9 @@ impl Body {
         Self::new(Content::Service(stream), ticket)
     }
 
-    /// The same in other words.
-    pub(crate) fn changed(body: AnswerBody<Stream>, ticket: Ticket) -> Self {
-        Self::new(Content::Changed(Box::pin(body)), ticket)
+    /// The same in other words; where it may be read on without the client, what that holds is left there.
+    pub(crate) fn changed(body: Pin<Box<AnswerBody<Tail>>>, left: Option<Left>, ticket: Ticket) -> Self {
+        Self::new(Content::Changed(body, left), ticket)
     }
 
     fn new(content: Content, mut ticket: Ticket) -> Self {
@@ -56,12 +56,28 @@ impl Body {
     }
 }
 
+impl Drop for Body {
+    /// The client is gone before the end: what is being kept is read on without it.
+    fn drop(&mut self) {
+        let Some(ticket) = &mut self.ticket else { return };
+        match &self.content {
+            Content::Changed(_, Some(left)) => left.set(ticket.releases()),
+            Content::Service(stream) if stream.is_kept() => {
+                if let Content::Service(stream) = std::mem::replace(&mut self.content, Content::Own(None)) {
+                    stream.read_on(ticket.releases());
+                }
+            }
+            Content::Own(_) | Content::Service(_) | Content::Changed(_, None) => {}
+        }
+    }
+}
+
 impl Content {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Service(stream) => Pin::new(stream).poll_frame(cx),
-            Self::Changed(body) => body.as_mut().poll_frame(cx).map_err(transform::broken_off),
+            Self::Changed(body, _) => body.as_mut().poll_frame(cx).map_err(transform::broken_off),
         }
     }
 
@@ -69,7 +85,7 @@ impl Content {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::Service(stream) => stream.is_end_stream(),
-            Self::Changed(body) => body.is_end_stream(),
+            Self::Changed(body, _) => body.is_end_stream(),
         }
     }
 }
@@ -108,7 +124,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Service(stream) => stream.size_hint(),
-            Content::Changed(body) => body.size_hint(),
+            Content::Changed(body, _) => body.size_hint(),
         }
     }
 }

@@ -18,6 +18,7 @@ use mamparo_transform::Transform;
 use super::timing::Timing;
 use crate::accept::{Peer, Protocol};
 use crate::access::{self, Line};
+use crate::cached::Cached;
 use crate::forward::Fate;
 use crate::grpc::Call;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
@@ -62,6 +63,8 @@ pub(crate) struct Ticket {
     /// Nothing while there is no answer.
     status: Option<StatusCode>,
     code: &'static str,
+    /// What the cache of its route did, if it has one.
+    cached: Option<Cached>,
     sent: u64,
     complete: bool,
     /// Bytes that came through the tunnel that the request has become.
@@ -74,10 +77,29 @@ pub(crate) struct Ticket {
     timing: Option<Box<Timing>>,
 }
 
-/// The permit of a request, and what it came to as far as anybody knows.
-struct Held {
-    permit: StackPermit,
+/// The permit of a request, and what it came to as far as anybody knows; the policies are told when it is dropped.
+pub(crate) struct Held {
+    permit: Option<StackPermit>,
     outcome: Option<Outcome>,
+}
+
+impl Held {
+    pub(crate) fn new(permit: StackPermit) -> Self {
+        Self { permit: Some(permit), outcome: None }
+    }
+
+    pub(crate) fn came_to(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without an outcome, such as where the client's own body broke off, it is a sample for nobody.
+        if let (Some(permit), Some(outcome)) = (self.permit.take(), &self.outcome) {
+            permit.record(outcome);
+        }
+    }
 }
 
 impl Ticket {
@@ -104,6 +126,7 @@ impl Ticket {
             upload: None,
             status: None,
             code: "",
+            cached: None,
             sent: 0,
             complete: false,
             tunnelled: None,
@@ -178,13 +201,30 @@ impl Ticket {
     }
 
     pub(crate) fn holds(&mut self, permit: StackPermit) {
-        self.held = Some(Box::new(Held { permit, outcome: None }));
+        self.held = Some(Box::new(Held::new(permit)));
+    }
+
+    /// What it holds is another's from now on.
+    pub(crate) fn releases(&mut self) -> Option<Box<Held>> {
+        self.held.take()
+    }
+
+    /// The permit that it holds is exchanged for another.
+    pub(crate) fn exchanges(&mut self) -> Option<StackPermit> {
+        self.held.take().and_then(|mut held| held.permit.take())
     }
 
     /// What the request came to at its service; asked for only where policies want to know.
     pub(crate) fn came_to(&mut self, outcome: impl FnOnce(&ClassifyHttp) -> Outcome) {
         if let Some(held) = &mut self.held {
-            held.outcome = Some(outcome(&ClassifyHttp::default()));
+            held.came_to(outcome(&ClassifyHttp::default()));
+        }
+    }
+
+    /// What it came to if nothing else is known.
+    pub(crate) fn came_at_least_to(&mut self, outcome: Outcome) {
+        if let Some(held) = &mut self.held {
+            held.outcome.get_or_insert(outcome);
         }
     }
 
@@ -220,6 +260,19 @@ impl Ticket {
 
     pub(crate) fn failed(&mut self, code: &'static str) {
         self.code = code;
+    }
+
+    pub(crate) fn cached(&mut self, cached: Cached) {
+        self.cached = Some(cached);
+    }
+
+    /// What the client asked for, as it wrote it.
+    pub(crate) fn asked(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(crate) fn taken(&self) -> Taken {
+        self.taken
     }
 
     pub(crate) fn sends(&mut self, bytes: usize) {
@@ -280,12 +333,14 @@ impl Ticket {
         let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (sent, code, protocol) = (self.sent, self.code, self.peer.protocol.as_str());
         let client = self.client().as_bytes();
+        let cache = self.cached.map(Cached::as_str);
         let Some(sink) = &log.sink else {
             let (trace, client) = (self.trace.trace_id(), String::from_utf8_lossy(client));
             tracing::info!(
                 target: "access",
                 method, path, status, sent, received, duration_us, route, service, code, aborted,
                 %trace, protocol, %client,
+                cache,
             );
             return;
         };
@@ -306,6 +361,7 @@ impl Ticket {
             trace,
             protocol,
             client,
+            cache,
         };
         access::write(log, sink, &line);
     }
@@ -327,6 +383,9 @@ impl Ticket {
         span.knows("http.response.status_code", u32::from(status));
         span.knows("mamparo.route", route.to_owned());
         span.knows("mamparo.service", service.to_owned());
+        if let Some(cached) = self.cached {
+            span.knows("mamparo.cache", cached.as_str());
+        }
         match (self.code, self.complete) {
             ("", true) if status < 500 => {}
             ("", true) => span.fails(format!("status {status}")),
@@ -340,12 +399,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        // Without an outcome, such as where the client's own body broke off, it is a sample for nobody.
-        if let Some(held) = self.held.take()
-            && let Some(outcome) = held.outcome
-        {
-            held.permit.record(&outcome);
-        }
+        drop(self.held.take());
         let worker = self.peer.worker();
         let now = worker.clock.now();
         let took = now.saturating_duration_since(self.started);

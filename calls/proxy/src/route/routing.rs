@@ -7,11 +7,14 @@ use std::sync::Arc;
 use http::Request;
 use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
+use mamparo_http_cache::HttpCache;
 use mamparo_policy::stack::Stack;
+use mamparo_tls::proxy_protocol::TrustedPeers;
 use mamparo_transform::forwarded::Forwarded;
 
 use super::cell::{Asked, Clash};
 use super::check::{CheckedRoute, check};
+use super::entrance::{Entrance, Passage};
 use super::paths::Unfit;
 use super::table::{Found, Table};
 use super::{BalanceKey, Route, Settings, Upstream, find};
@@ -28,6 +31,7 @@ pub struct Routing {
     services: Vec<Arc<Service>>,
     by_name: Arc<HashMap<Arc<str>, usize>>,
     origins: Arc<Origins>,
+    entrance: Arc<Entrance>,
 }
 
 /// Why routes and services do not fit each other.
@@ -82,6 +86,12 @@ pub enum RoutingError {
         /// What is wrong with it.
         what: String,
     },
+    /// Connections are passed on to a service that is not there.
+    #[error("connections are passed on to the service {0:?}, which is not there")]
+    PassedNowhere(String),
+    /// Connections for one host are passed on to two services.
+    #[error("connections for {0} are passed on twice")]
+    PassedTwice(String),
 }
 
 #[derive(Debug)]
@@ -154,7 +164,8 @@ impl Routing {
             Unfit::Regexes { route, why } => RoutingError::Route { route: name(route), what: why.0 },
         })?;
         let (table, by_name, origins) = (Arc::new(table), Arc::new(by_name), Arc::default());
-        Ok(Self { routes: checked.into(), table, services, by_name, origins })
+        let entrance = Arc::default();
+        Ok(Self { routes: checked.into(), table, services, by_name, origins, entrance })
     }
 
     /// The same routing, with rules about who is believed where requests come from. Without them nobody is. Requests to
@@ -162,6 +173,20 @@ impl Routing {
     #[must_use]
     pub fn believing(self, rules: Forwarded) -> Self {
         Self { origins: Arc::new(Origins::new(rules)), ..self }
+    }
+
+    /// The same routing with rules for connections to the edge before anything in them is a request. Those from `peers`
+    /// must begin with the PROXY protocol, and no others may. Those over TLS that `passages` describe are passed on.
+    ///
+    /// # Errors
+    /// A host is passed on twice, or to a service that is not there.
+    pub fn with_entrance(
+        mut self,
+        peers: TrustedPeers,
+        passages: Vec<Passage>,
+    ) -> Result<Self, RoutingError> {
+        self.entrance = Arc::new(Entrance::new(peers, passages, |name| self.service_named(name))?);
+        Ok(self)
     }
 
     /// The same routing with other endpoints for the service `name`; `None` when there is no such service. What is known
@@ -213,6 +238,24 @@ impl Routing {
     /// The policies of its routes, to look at.
     pub fn policies(&self) -> Vec<Arc<Stack>> {
         self.routes.iter().filter_map(|checked| checked.settings.policies.clone()).collect()
+    }
+
+    pub(crate) fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// The caches of its routes, to look at and to purge.
+    pub fn caches(&self) -> Vec<HttpCache> {
+        self.routes.iter().filter_map(|checked| checked.settings.cache.clone()).collect()
+    }
+
+    /// The settings of what took a request.
+    pub(crate) fn settings(&self, taken: Taken) -> Option<&Settings> {
+        match taken {
+            Taken::Nothing => None,
+            Taken::Route(number, _) => self.routes.get(number).map(|checked| &checked.settings),
+            Taken::ByName(number) => self.services.get(number).map(|service| &service.settings),
+        }
     }
 
     pub(crate) fn routes(&self) -> &[CheckedRoute] {

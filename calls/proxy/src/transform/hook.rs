@@ -17,7 +17,7 @@ use crate::forward::{Errand, Upload};
 use crate::identify::X_REQUEST_ID;
 use crate::limits::after;
 use crate::problem::Problem;
-use crate::respond::{BrokenOff, Stream};
+use crate::respond::{BrokenOff, Origin, Stream};
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +61,15 @@ pub(super) async fn ask(
         mirror: None,
         failover: None,
         key: None,
+        named: None,
         tried: Vec::new(),
     };
     let request = request(hook, &service.name, question, id, trace).ok_or(Failure::Service)?;
     let asked = async {
         let (answer, lease) = own.send(request, trace).await?;
         let (parts, body) = answer.into_parts();
-        let whole = gather(Stream::new(body, lease, deadline, worker), HOOK_ANSWER_BYTES_MAX).await?;
+        let stream = Stream::new((body, Origin { lease, deadline }), None, worker);
+        let whole = gather(stream, HOOK_ANSWER_BYTES_MAX).await?;
         Ok(hook.verdict(parts.status, &parts.headers, &whole.data)?)
     };
     timeout_at(deadline.into(), asked).await.map_err(|_| Failure::Late)?

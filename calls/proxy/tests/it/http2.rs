@@ -15,13 +15,13 @@ use mamparo_proxy::{Limits, Settings, Speaks, Transport};
 
 use crate::rig::{OK, Rig, Service, listen};
 
-type Sender = SendRequest<Full<Bytes>>;
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-async fn connect(to: SocketAddr) -> Sender {
+pub(crate) async fn connect(to: SocketAddr) -> Sender {
     let stream = tokio::net::TcpStream::connect(to).await.unwrap();
     let (sender, driver) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -29,7 +29,7 @@ async fn connect(to: SocketAddr) -> Sender {
     sender
 }
 
-fn get(path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
     Request::get(format!("http://it.test{path}")).body(Full::default()).unwrap()
 }
 

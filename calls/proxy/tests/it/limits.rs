@@ -176,3 +176,28 @@ fn one_address_does_not_take_all_the_connections() {
     assert_eq!(rig.client().get("/").status(), 200);
     assert_eq!(one.get("/").status(), 200);
 }
+
+#[test]
+fn a_connection_at_rest_goes_on_where_it_stopped_and_ends_with_its_client() {
+    let (service, _requests) = Service::answering(OK);
+    let rig = Rig::new(&[service.address]);
+    let mut client = rig.client();
+    for _ in 0..2 {
+        assert_eq!(client.get("/").status(), 200);
+        rig.await_metric("mamparo_proxy_connections_resting", 1);
+    }
+    // A head that comes in parts is put together, and one that is wrong is still looked at.
+    client.send("GET / HTTP/1.1\r\nho");
+    rig.await_metric("mamparo_proxy_connections_resting", 0);
+    client.send("st: it.test\r\n\r\n");
+    assert_eq!(client.answer().status(), 200);
+    rig.await_metric("mamparo_proxy_connections_resting", 1);
+    client.send("GET / HTTP/1.1\r\nhost : it.test\r\n\r\n");
+    assert_eq!(client.answer().code(), "malformed-request");
+    let mut client = rig.client();
+    assert_eq!(client.get("/").status(), 200);
+    rig.await_metric("mamparo_proxy_connections_resting", 1);
+    drop(client);
+    rig.await_metric("mamparo_proxy_connections_resting", 0);
+    rig.await_metric("mamparo_proxy_connections", 0);
+}

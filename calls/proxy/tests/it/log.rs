@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mamparo_http_cache::{HttpCache, HttpCacheConfig};
 use mamparo_proxy::{Limits, Settings};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{filter, fmt};
@@ -57,10 +58,17 @@ fn every_request_is_one_line() {
             if request.start.contains("never") {
                 continue;
             }
+            if request.start.contains("kept") {
+                connection
+                    .send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncache-control: max-age=60\r\n\r\nok");
+                continue;
+            }
             connection.send(OK);
         }
     });
-    let settings = Settings { answer_timeout: Duration::from_secs(60), ..Settings::default() };
+    let cache = HttpCache::new("all", &HttpCacheConfig::default()).unwrap();
+    let settings =
+        Settings { answer_timeout: Duration::from_secs(60), cache: Some(cache), ..Settings::default() };
     let rig = Rig::with(&[service.address], Limits::default(), settings);
     let mut client = rig.client();
     client.send(
@@ -75,6 +83,10 @@ fn every_request_is_one_line() {
     rig.await_metric("mamparo_proxy_requests_in_flight", 1);
     drop(gone);
 
+    assert_eq!((rig.client().get("/kept").text(), rig.client().get("/kept").text()), ("ok", "ok"));
+
+    let kept = lines.about("/kept", 2);
+    assert!(kept[0].contains(r#""cache":"miss""#) && kept[1].contains(r#""cache":"hit""#), "{kept:?}");
     let good = &lines.about("/logged-good", 1)[0];
     for part in [
         r#""target":"access""#,
@@ -88,6 +100,7 @@ fn every_request_is_one_line() {
         r#""route":"all""#,
         r#""service":"it""#,
         r#""aborted":false"#,
+        r#""cache":"bypass""#,
         r#""trace":"0af7651916cd43dd8448eb211c80319c""#,
     ] {
         assert!(good.contains(part), "{part} in {good}");
@@ -95,7 +108,9 @@ fn every_request_is_one_line() {
     assert!(!good.contains("secret"), "what a query says may be secret: {good}");
     let hidden = &lines.about("/logged-hidden", 1)[0];
     assert!(
-        hidden.contains(r#""status":401"#) && hidden.contains(r#""code":"identity-required""#),
+        !hidden.contains(r#""cache""#)
+            && hidden.contains(r#""status":401"#)
+            && hidden.contains(r#""code":"identity-required""#),
         "{hidden}"
     );
     let broken = &lines.about("/logged-broken", 1)[0];
@@ -110,4 +125,33 @@ fn every_request_is_one_line() {
     assert_eq!(behind.answer().status(), 200);
     let behind = &lines.about("/logged-behind", 1)[0];
     assert!(behind.contains(r#""client":"192.0.2.7""#), "{behind}");
+    passed_connections(&lines);
+}
+
+/// A connection that is passed on is one line, too.
+fn passed_connections(lines: &Lines) {
+    let service = Service::start(|mut connection| {
+        connection.send("twelve bytes");
+        connection.is_closed();
+    });
+    let host = "logged.passed.test";
+    let rig = crate::passed::rig_for(host, &[service.address]);
+    let mut client = rig.client();
+    let hello = crate::passed::hello(host);
+    client.send(&hello);
+    client.close_writing();
+    assert!(!client.is_closed(), "it was answered");
+    let line = &lines.about(host, 1)[0];
+    let received = format!("\"received\":{},", hello.len());
+    for part in [
+        r#""target":"access""#,
+        r#""kind":"tcp""#,
+        r#""service":"it""#,
+        r#""sent":12"#,
+        &received,
+        r#""code":"","#,
+        r#""aborted":false"#,
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }

@@ -4,8 +4,10 @@
 #![expect(clippy::disallowed_methods, reason = "real sockets live in the time of the machine")]
 
 mod bodies;
+mod cache;
 mod curl;
 mod drain;
+mod entry;
 mod framing;
 mod grpc;
 mod headers;
@@ -13,6 +15,7 @@ mod http2;
 mod limits;
 mod log;
 mod origin;
+mod passed;
 mod policies;
 mod rig;
 mod routes;

@@ -41,12 +41,23 @@ impl Rig {
         settings: Settings,
         transport: Transport,
     ) -> Self {
-        Self::build(endpoints, limits, settings, transport, Entry::default())
+        Self::build(endpoints, limits, settings, transport, (Entry::default(), |routing| routing))
     }
 
     /// One whose edge begins with `entry`.
     pub(crate) fn behind(entry: Entry, endpoints: &[SocketAddr]) -> Self {
-        Self::build(endpoints, Limits::default(), Settings::default(), Transport::default(), entry)
+        Self::entered(entry, endpoints, Limits::default(), |routing| routing)
+    }
+
+    /// One whose edge begins with `entry`, and whose routing was changed.
+    pub(crate) fn entered(
+        entry: Entry,
+        endpoints: &[SocketAddr],
+        limits: Limits,
+        change: impl FnOnce(Routing) -> Routing,
+    ) -> Self {
+        let settings = Settings { connect_retry_window: Duration::ZERO, ..Settings::default() };
+        Self::build(endpoints, limits, settings, Transport::default(), (entry, change))
     }
 
     fn build(
@@ -54,7 +65,7 @@ impl Rig {
         limits: Limits,
         settings: Settings,
         transport: Transport,
-        entry: Entry,
+        (entry, change): (Entry, impl FnOnce(Routing) -> Routing),
     ) -> Self {
         let route = |name: &str, path: &str, access| Route {
             name: name.into(),
@@ -81,7 +92,7 @@ impl Rig {
         // Every endpoint is asked in its turn, so that tests know which.
         let balance = BalanceConfig { algorithm: Algorithm::RoundRobin, ..BalanceConfig::default() };
         let upstream = Upstream { balance, transport, settings, ..Upstream::new("it", endpoints) };
-        let mut options = Options::new(Routing::new(routes, vec![upstream]).unwrap());
+        let mut options = Options::new(change(Routing::new(routes, vec![upstream]).unwrap()));
         options.workers = NonZeroUsize::MIN;
         options.limits = limits;
         let (edge, mesh) = (listen(), listen());

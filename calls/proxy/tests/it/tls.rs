@@ -12,30 +12,43 @@ use mamparo_tls::{
 
 use crate::rig::{OK, Rig, Service};
 
-/// A certificate for `it.test`, and the authority that vouches for it.
-struct Papers {
+/// Certificates, and the authority that vouches for each: itself, all in one file.
+pub(crate) struct Papers {
     _folder: tempfile::TempDir,
-    authority: PathBuf,
-    config: TlsConfig,
+    pub(crate) authority: PathBuf,
+    pub(crate) config: TlsConfig,
 }
 
 fn papers() -> Papers {
-    let folder = tempfile::tempdir().unwrap();
-    let own = rcgen::generate_simple_self_signed(["it.test".to_owned()]).unwrap();
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, own.cert.pem()).unwrap();
-    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
-    let certificate = CertificateConfig { cert: cert.clone(), key, hosts: Vec::new() };
-    let config = TlsConfig { certificates: vec![certificate], ..TlsConfig::default() };
-    Papers { _folder: folder, authority: cert, config }
+    papers_for(&[&["it.test"]])
 }
 
-fn entry(papers: &Papers) -> Entry {
+/// One certificate for each list of hosts.
+pub(crate) fn papers_for(all: &[&[&str]]) -> Papers {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut certificates, mut vouching) = (Vec::new(), String::new());
+    for (number, hosts) in all.iter().enumerate() {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let own = rcgen::generate_simple_self_signed(hosts).unwrap();
+        let file = |name: &str| folder.path().join(format!("{number}.{name}"));
+        let (cert, key) = (file("cert.pem"), file("key.pem"));
+        std::fs::write(&cert, own.cert.pem()).unwrap();
+        std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        vouching += &own.cert.pem();
+        certificates.push(CertificateConfig { cert, key, hosts: Vec::new() });
+    }
+    let authority = folder.path().join("all.pem");
+    std::fs::write(&authority, vouching).unwrap();
+    let config = TlsConfig { certificates, ..TlsConfig::default() };
+    Papers { _folder: folder, authority, config }
+}
+
+pub(crate) fn entry(papers: &Papers) -> Entry {
     let tls = ServerTls::load(&papers.config, &Clock::system()).unwrap();
     Entry { tls: Some(Arc::new(tls)) }
 }
 
-fn transport(papers: &Papers, speaks: Speaks, host: &str) -> Transport {
+pub(crate) fn transport(papers: &Papers, speaks: Speaks, host: &str) -> Transport {
     let ca = CertificateAuthority::File(papers.authority.clone());
     let alpn = vec![if speaks == Speaks::Http2 { Protocol::Http2 } else { Protocol::Http1 }];
     let config = UpstreamTlsConfig { ca, alpn, ..UpstreamTlsConfig::default() };

@@ -56,6 +56,10 @@ impl Loaded {
     pub(super) fn is_for(&self, host: &str) -> bool {
         self.resolver.is_for(host)
     }
+
+    pub(super) fn shows_alike(&self, one: Option<&str>, other: &str) -> bool {
+        self.resolver.shows_alike(one, other)
+    }
 }
 
 /// How all files of a configuration look now.

@@ -49,6 +49,18 @@ impl Resolver {
     pub(super) fn is_for(&self, host: &str) -> bool {
         !self.hosts.find(host).is_empty()
     }
+
+    /// Whether clients that ask for either of both are shown the same.
+    pub(super) fn shows_alike(&self, one: Option<&str>, other: &str) -> bool {
+        self.shown(one).eq(self.shown(Some(other)))
+    }
+
+    /// What may be shown to a client that asks for `host`.
+    fn shown(&self, host: Option<&str>) -> impl Iterator<Item = *const CertifiedKey> {
+        let entries = host.map_or(&[][..], |host| self.hosts.find(host));
+        let all_others = self.all_others.as_ref().filter(|_| entries.is_empty());
+        entries.iter().map(|entry| &entry.identity).chain(all_others).map(Arc::as_ptr)
+    }
 }
 
 impl ResolvesServerCert for Resolver {

@@ -1,5 +1,6 @@
 //! The routes: closed unless they say otherwise, each to where something is, none hidden by another.
 
+mod entrance;
 mod matches;
 mod overlap;
 mod path;
@@ -23,7 +24,7 @@ use overlap::Overlaps;
 use pattern::Patterns;
 
 /// What a line about a request may say.
-const ACCESS_FIELDS: [&str; 13] = [
+const ACCESS_FIELDS: [&str; 14] = [
     "method",
     "path",
     "status",
@@ -37,6 +38,7 @@ const ACCESS_FIELDS: [&str; 13] = [
     "trace",
     "protocol",
     "client",
+    "cache",
 ];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
@@ -125,6 +127,8 @@ impl Checker<'_> {
                 connections_per_source: limits.connections_per_source,
                 tunnel_idle: seconds(limits.tunnel_idle, 3600),
             },
+            proxy_protocol: self.peers(raw.proxy_protocol),
+            passthrough: self.passthrough(raw.passthrough, services),
             tls: raw.tls,
             access_log: AccessLog { sample: raw.access_log.sample, fields: raw.access_log.fields },
         }

@@ -34,6 +34,15 @@ pub struct Route {
     pub server_timing: bool,
 }
 
+/// TLS connections that are passed on as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Passthrough {
+    /// Lower case, `*.` before it for all below a domain; no host stands in two of these. Never empty.
+    pub hosts: Vec<String>,
+    /// It is in [`Config::services`](crate::Config::services).
+    pub service: String,
+}
+
 /// Which requests a route takes; all of it must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteMatch {

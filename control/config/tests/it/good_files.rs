@@ -116,3 +116,10 @@ services:
     assert_eq!(config.gateway.routes[0].replay, 128 << 10);
     assert!(config.gateway.tls.is_some());
 }
+
+#[test]
+fn the_example_of_the_gateways_page_loads() {
+    let page = include_str!("../../../../docs/gateway.md");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(check(example, "gateway.md").map(|config| config.gateway.routes.len()), Ok(3));
+}

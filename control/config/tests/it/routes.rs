@@ -250,3 +250,11 @@ fn expressions_are_bounded_in_size_and_in_number() {
     let values: Vec<String> = (0..=limits::REGEXES_OF_VALUES_MAX).map(some).collect();
     assert!(check_all(&values).is_err_and(|message| message.ends_with("there are 1024 others already")));
 }
+
+#[test]
+fn the_file_of_the_page_about_routes_is_sound() {
+    let page = include_str!("../../../../docs/routes.md");
+    let text = page.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+    let config = check(text, "routes.md").unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(config.gateway.routes.len(), 5);
+}

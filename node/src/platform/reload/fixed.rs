@@ -1,7 +1,7 @@
 //! What of a configuration cannot change while the process runs: sockets that are bound, threads that run, data that
 //! is open, processes that were started.
 
-use mamparo_config::Config;
+use mamparo_config::{Config, Gateway, LogOptions};
 
 use crate::supervise::Addresses;
 
@@ -10,16 +10,23 @@ const KEYS_MAX: usize = 100;
 
 /// The configuration that is in force when `next` is to be: what cannot change stays as it is in `running`.
 pub(crate) fn keep(next: Config, running: &Config) -> Config {
-    let Config { services, gateway, log, .. } = next;
-    let mut kept = running.clone();
-    kept.services = services;
-    kept.log.level = log.level;
-    let (workers, limits, access_log) = (kept.gateway.workers, kept.gateway.limits, kept.gateway.access_log);
-    kept.gateway = gateway;
-    kept.gateway.access_log = access_log;
-    kept.gateway.workers = workers;
-    kept.gateway.limits = limits;
-    kept
+    Config {
+        data: running.data.clone(),
+        roles: running.roles.clone(),
+        listeners: running.listeners,
+        log: LogOptions { format: running.log.format, ..next.log },
+        telemetry: running.telemetry.clone(),
+        gateway: Gateway {
+            workers: running.gateway.workers,
+            limits: running.gateway.limits.clone(),
+            access_log: running.gateway.access_log.clone(),
+            ..next.gateway
+        },
+        services: next.services,
+        topics: running.topics.clone(),
+        applications: running.applications.clone(),
+        shop: running.shop.clone(),
+    }
 }
 
 /// The keys under which `next` says something else than `started` did, and which wait for a restart; in the order of

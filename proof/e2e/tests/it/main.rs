@@ -5,6 +5,7 @@ mod bad_input;
 mod books;
 mod crash;
 mod failpoints;
+mod gateway;
 mod journey;
 mod plan;
 mod shop;

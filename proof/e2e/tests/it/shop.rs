@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The program under test, as `cargo xtask test` names it, or beside this test.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let beside = || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("mamparo");
     let path = std::env::var_os("MAMPARO_TEST_BINARY").map_or_else(beside, PathBuf::from);
     assert!(path.exists(), "{} is missing: run `cargo build -p mamparo` first", path.display());
@@ -30,7 +30,7 @@ fn program() -> PathBuf {
 const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
 /// A port that is free, and given to one shop only.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap();
     let random = Random::system();

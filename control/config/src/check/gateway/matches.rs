@@ -88,11 +88,7 @@ impl Checker<'_> {
     }
 
     fn host(&mut self, spot: Spot, host: &str) {
-        let name = host.strip_prefix("*.").unwrap_or(host);
-        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let label = |label: &str| !label.is_empty() && label.bytes().all(letter);
-        let is_name = name.len() <= 253 && name.split('.').all(label);
-        if !is_name && host.parse::<std::net::Ipv6Addr>().is_err() {
+        if !is_host(host) && host.parse::<std::net::Ipv6Addr>().is_err() {
             let help = "a host alone, without scheme and port: shop.example or *.shop.example".to_owned();
             self.match_at(spot, "host", format!("`{host}` is not a host"), Some(help));
         }
@@ -145,6 +141,14 @@ impl Checker<'_> {
         steps.push(Step::Key(keys[0]));
         self.at_key(&steps, keys[1], message, suggestion);
     }
+}
+
+/// Whether it is a name of a host, or of all below a domain.
+pub(super) fn is_host(host: &str) -> bool {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let label = |label: &str| !label.is_empty() && label.bytes().all(letter);
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 /// Whether it can be the name of a header (RFC 9110, section 5.1).

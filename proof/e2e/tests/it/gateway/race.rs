@@ -1,0 +1,74 @@
+//! The race for a connection that rests: a service closes it just when the next request is to go out on it. No client
+//! sees that.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use mamparo_context::Random;
+
+use super::node::Gateway;
+use super::peers::{Nginx, content};
+use super::raw::Raw;
+use crate::shop::Patience;
+
+const SHOWS: &str = "no service closed its connections just when they were needed";
+/// Clients, each of which asks every 200 ms or so: about a thousand requests a second.
+const CLIENTS: usize = 200;
+const TIME: Duration = Duration::from_secs(6);
+
+#[test]
+fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
+    // It closes what has rested for 200 ms; the gateway would keep it for 4 seconds.
+    let Some(nginx) = Nginx::start("200ms", SHOWS) else { return };
+    let gateway = Gateway::start(
+        &format!("{{one: {{address: '{}'}}}}", nginx.http1),
+        "  routes:\n  - {match: {path: /}, service: one, public: true}\n",
+    );
+    let posted = content(100).iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>();
+    let post = format!("POST /posted HTTP/1.1\r\nhost: it.test\r\ncontent-length: 100\r\n\r\n{posted}");
+    let get = "GET /ok HTTP/1.1\r\nhost: it.test\r\n\r\n";
+    let (asked, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let random = Random::system();
+    thread::scope(|threads| {
+        for number in 0..CLIENTS {
+            let (asked, failed, address, post) = (&asked, &failed, &gateway.plain, &post);
+            let random = Random::seeded(random.next_u64());
+            threads.spawn(move || {
+                let mut client = Raw::to(address);
+                let patience = Patience::begin();
+                while patience.elapsed() < TIME {
+                    // Around the moment in which the service closes.
+                    thread::sleep(Duration::from_micros(185_000 + random.below(30_000)));
+                    let (request, answer) = match number % 2 {
+                        0 => (get, "ok"),
+                        _ => (post.as_str(), "100"),
+                    };
+                    assert!(client.send(request.as_bytes()));
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    match client.answer() {
+                        Some((200, body)) if body == answer.as_bytes() => {}
+                        other => {
+                            let said = other
+                                .map(|(status, body)| (status, String::from_utf8_lossy(&body).into_owned()));
+                            eprintln!("{request:.4}: {said:?}");
+                            failed.fetch_add(1, Ordering::Relaxed);
+                            client = Raw::to(address);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (asked, failed) = (asked.into_inner(), failed.into_inner());
+    let count = |name: &str| gateway.metric(name, "one");
+    let (connects, reuses) =
+        (count("mamparo_proxy_service_connects_total"), count("mamparo_proxy_service_reuses_total"));
+    let again = count("mamparo_proxy_service_retries_total");
+    eprintln!(
+        "{asked} requests, {failed} failed, {connects} connections, {reuses} reused, {again} sent again"
+    );
+    assert_eq!(failed, 0, "of {asked}");
+    assert!(reuses > 0 && connects > CLIENTS as u64, "there was no race: {connects} opened, {reuses} reused");
+    gateway.stop();
+}
