@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 pub(crate) mod ask;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dead_letter;

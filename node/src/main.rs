@@ -18,8 +18,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "shop")]
 use commands::shop;
 use commands::{
-    check, completions, dead_letter, explain, outbox, policy, queue, reference, run, saga, stream, tether,
-    timer, top, topic, up, upgrade,
+    cache, check, completions, dead_letter, explain, outbox, policy, queue, reference, run, saga, stream,
+    tether, timer, top, topic, up, upgrade,
 };
 use failure::Outcome;
 
@@ -56,6 +56,7 @@ enum Command {
     Queue(queue::Args),
     Topic(topic::Args),
     DeadLetter(dead_letter::Args),
+    Cache(cache::Args),
     Policy(policy::Args),
     Reference(reference::Args),
     #[cfg(feature = "shop")]
@@ -95,6 +96,7 @@ fn dispatch(command_line: Command) -> Outcome {
         Command::Queue(args) => queue::run(args),
         Command::Topic(args) => topic::run(args),
         Command::DeadLetter(args) => dead_letter::run(args),
+        Command::Cache(args) => cache::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Reference(args) => reference::run(&args, command()),
         #[cfg(feature = "shop")]

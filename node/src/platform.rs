@@ -3,6 +3,7 @@
 
 mod admin;
 mod asks;
+mod caches;
 mod end;
 mod face;
 mod hub;

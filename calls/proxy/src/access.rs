@@ -96,8 +96,7 @@ pub(crate) struct Line<'a> {
     pub(crate) trace: &'a [u8],
     pub(crate) protocol: &'a str,
     pub(crate) client: &'a [u8],
-    /// Nothing where no cache was asked.
-    pub(crate) cache: Option<&'static str>,
+    pub(crate) cache: &'a str,
 }
 
 /// The lines of this thread that nobody has taken yet.
@@ -178,11 +177,13 @@ impl Waiting {
         if put_name(text, fields, 9) {
             text.extend_from_slice(if line.aborted { b"true" } else { b"false" });
         }
-        let texts = [(10, line.trace), (11, line.protocol.as_bytes()), (12, line.client)];
+        let texts = [
+            (10, line.trace),
+            (11, line.protocol.as_bytes()),
+            (12, line.client),
+            (13, line.cache.as_bytes()),
+        ];
         texts.into_iter().for_each(|(at, value)| put_text(text, fields, at, value));
-        if let Some(cache) = line.cache {
-            put_text(text, fields, 13, cache.as_bytes());
-        }
         text.extend_from_slice(b",\"target\":\"access\"}\n");
     }
 }
@@ -243,7 +244,7 @@ mod tests {
             trace: b"ab12",
             protocol: "http1",
             client: b"127.0.0.1",
-            cache: None,
+            cache: "hit",
         }
     }
 
@@ -270,7 +271,7 @@ mod tests {
             "{\"timestamp\":\"2026-11-24T06:00:00.000123Z\",\"level\":\"INFO\",\"method\":\"GET\",\"path\":\"/a\",\
              \"status\":200,\"sent\":12,\"received\":0,\"duration_us\":345,\"route\":\"all\",\"service\":\"it\",\
              \"code\":\"\",\"aborted\":false,\"trace\":\"ab12\",\"protocol\":\"http1\",\"client\":\"127.0.0.1\",\
-             \"target\":\"access\"}\n"
+             \"cache\":\"hit\",\"target\":\"access\"}\n"
         );
     }
 

@@ -21,7 +21,7 @@ use crate::forward::{Errand, Upload};
 use crate::limits::after;
 use crate::pool::Lease;
 use crate::problem::Problem;
-use crate::respond::{Body, Origin, Ticket};
+use crate::respond::{Body, Flow, Ticket};
 use crate::{admit, respond, route, transform};
 pub(crate) use behind::Rest;
 
@@ -113,8 +113,8 @@ impl Asked<'_> {
         let uri = ticket.asked();
         let head = RequestHead {
             method: request.method(),
-            scheme: if ticket.peer().client.tls.is_some() { "https" } else { "http" },
-            authority: errand.named.as_deref().and_then(text).unwrap_or_default(),
+            scheme: if ticket.came_over_tls() { "https" } else { "http" },
+            authority: ticket.host().or(errand.named.as_deref()).and_then(text).unwrap_or_default(),
             // It was found in this form, or the request would not be here.
             path: &route::normalize(uri.path()).unwrap_or_default(),
             query: uri.query(),
@@ -141,7 +141,7 @@ impl Asked<'_> {
         let (worker, deadline, settings) = (errand.worker, errand.deadline, errand.settings);
         let is_clients_own = deadline < after(ticket.started, settings.request_timeout);
         match send(&mut ticket, errand, request).await {
-            Ok((answer, lease)) => arrived(fill, ticket, answer, Origin { lease, deadline }).await,
+            Ok((answer, lease)) => arrived(fill, ticket, answer, Flow { lease, deadline }).await,
             Err(problem) => {
                 let gives_up = problem == Problem::Deadline && is_clients_own;
                 failed(fill, ticket, problem, gives_up, When::of(&worker.clock))
@@ -163,7 +163,7 @@ impl Asked<'_> {
                 let (mut parts, incoming) = answer.into_parts();
                 respond::strip(&mut parts.headers, &incoming);
                 bypass.answer_head(parts.status, &mut parts.headers);
-                respond::stream(ticket, parts, (incoming, Origin { lease, deadline }), None).await
+                respond::stream(ticket, parts, (incoming, Flow { lease, deadline }), None).await
             }
             Err(problem) => respond::problem(ticket, problem, None),
         }
@@ -180,7 +180,9 @@ async fn send(
         let quotas = ticket.exchanges();
         ticket.holds(admit::enter_others(policies, quotas, &ticket.trace, errand.deadline).await?);
     }
+    ticket.asks_service();
     let sent = errand.send(request, &ticket.trace).await;
+    ticket.hears_service();
     match &sent {
         Ok((answer, _)) => ticket.came_to(|classify| classify.head(answer.status(), answer.headers())),
         Err(problem) => {
@@ -193,12 +195,7 @@ async fn send(
 }
 
 /// The head of the answer has come.
-async fn arrived(
-    mut fill: Fill,
-    mut ticket: Ticket,
-    answer: Response<Incoming>,
-    of: Origin,
-) -> Response<Body> {
+async fn arrived(mut fill: Fill, mut ticket: Ticket, answer: Response<Incoming>, of: Flow) -> Response<Body> {
     let worker = Rc::clone(ticket.peer().worker());
     let (mut parts, incoming) = answer.into_parts();
     respond::strip(&mut parts.headers, &incoming);

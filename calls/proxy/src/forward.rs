@@ -20,11 +20,12 @@ use mamparo_balance::Seen;
 use mamparo_context::{Moment, TraceContext};
 use mamparo_policy::retry::{Again, End, Tries};
 use mamparo_policy::{Health, Outcome, http::ClassifyHttp};
+use tokio::task::yield_now;
 use tokio::time::{sleep, sleep_until};
 
 use crate::admit;
-use crate::limits::{UNSENT_RETRIES, after};
-use crate::pool::{Alone, Lease, Line, Place, Turn};
+use crate::limits::{REST_LOOK, UNSENT_RETRIES, after};
+use crate::pool::{Alone, Lease, Line, Place, Taken, Turn};
 use crate::problem::Problem;
 use crate::route::{Service, Settings};
 use crate::transport::Speaks;
@@ -51,8 +52,6 @@ pub(crate) struct Errand<'a> {
     pub(crate) upgrades: bool,
     /// Whether it is a call of gRPC, whose service is told the deadline in its words too.
     pub(crate) is_call: bool,
-    /// Whether it changes nothing, whatever its method says.
-    pub(crate) harmless: bool,
     /// The service that gets a copy.
     pub(crate) mirror: Option<usize>,
     /// The service that stands in for the first.
@@ -61,6 +60,9 @@ pub(crate) struct Errand<'a> {
     pub(crate) key: Option<u64>,
     /// The host that the client named, where its route keeps answers.
     pub(crate) named: Option<Box<HeaderValue>>,
+    /// Whether it is sent once more for nothing where a connection turns out to be closed; said from the beginning of one
+    /// that changes nothing, whatever its method says.
+    pub(crate) is_free: bool,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
 }
@@ -93,6 +95,7 @@ impl Errand<'_> {
                 mirror(&self, service, &request, trace);
             }
             let mut spare = Spare::of(&request, &self);
+            self.is_free = spare.as_ref().is_some_and(Spare::is_for_free);
             let mut tries = Tries::default();
             let mut unsent_left = UNSENT_RETRIES;
             let mut is_again = false;
@@ -170,66 +173,79 @@ impl Errand<'_> {
     }
 
     /// Sends it once.
-    async fn attempt(
+    #[expect(clippy::manual_async_fn, reason = "as above")]
+    fn attempt(
         &mut self,
         mut request: Request<Upload>,
         is_again: bool,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
-        let mut now = self.worker.clock.now();
-        let mut lease = match self.pooled(is_again, now)? {
-            Ok(lease) => lease,
-            Err(turn) => {
-                // Rare, and large: boxed, so that requests that need no new connection do not carry it.
-                let lease = Box::pin(self.connect(turn, is_again)).await?;
-                now = self.worker.clock.now();
-                lease
-            }
-        };
-        admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
-        let answer = match &mut lease.line {
-            Line::Alone(alone) => {
-                spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
-                let sent = alone.connection.try_send_request(request);
-                self.answered(sent, now).await
-            }
-            Line::Stream(seat) => {
-                let is_secure = self.service()?.transport.is_secure();
-                spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
-                let mut sender = seat.sender();
-                let sent = sender.try_send_request(request);
-                self.answered(sent, now).await
-            }
-        };
-        let now = self.worker.clock.now();
-        match answer {
-            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
-                lease.turn.sees(Seen::Failure, now);
-                Err(Problem::BadAnswer.into())
-            }
-            Ok(Ok(answer)) => {
-                let outcome = ClassifyHttp::default().head(answer.status(), answer.headers());
-                match outcome.health() {
-                    Health::Good => lease.turn.sees(Seen::Success, now),
-                    Health::Bad => lease.turn.sees(Seen::Failure, now),
-                    Health::Unknown => {}
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failed>> {
+        async move {
+            let mut now = self.worker.clock.now();
+            let pooled = match self.pooled(is_again, now)? {
+                // Rare: boxed, as below.
+                Ok((lease, rested)) if !self.is_free && rested > REST_LOOK => {
+                    Box::pin(look_again(lease)).await
                 }
-                Ok((answer, lease))
-            }
-            Ok(Err(error)) => {
-                let failed = self.failed(error);
-                // What was never sent, or broke off because the client did, says nothing about the endpoint.
-                if failed.unsent.is_none() && failed.problem.outcome().is_some() {
+                pooled => pooled.map(|(lease, _)| lease),
+            };
+            let mut lease = match pooled {
+                Ok(lease) => {
+                    self.metrics(|metrics| metrics.reuses.inc());
+                    lease
+                }
+                Err(turn) => {
+                    // Rare, and large: boxed, so that requests that need no new connection do not carry it.
+                    let lease = Box::pin(self.connect(turn, is_again)).await?;
+                    now = self.worker.clock.now();
+                    lease
+                }
+            };
+            admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
+            let answer = match &mut lease.line {
+                Line::Alone(alone) => {
+                    spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                    let sent = alone.connection.sender.try_send_request(request);
+                    self.answered(sent, now).await
+                }
+                Line::Stream(seat) => {
+                    let is_secure = self.service()?.transport.is_secure();
+                    spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
+                    let mut sender = seat.sender();
+                    let sent = sender.try_send_request(request);
+                    self.answered(sent, now).await
+                }
+            };
+            let now = self.worker.clock.now();
+            match answer {
+                Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
                     lease.turn.sees(Seen::Failure, now);
+                    Err(Problem::BadAnswer.into())
                 }
-                self.tried.extend(lease.turn.endpoint());
-                Err(failed)
-            }
-            Err(problem) => {
-                if problem == Problem::UpstreamTimeout {
-                    lease.turn.sees(Seen::Failure, now);
+                Ok(Ok(answer)) => {
+                    let outcome = ClassifyHttp::default().head(answer.status(), answer.headers());
+                    match outcome.health() {
+                        Health::Good => lease.turn.sees(Seen::Success, now),
+                        Health::Bad => lease.turn.sees(Seen::Failure, now),
+                        Health::Unknown => {}
+                    }
+                    Ok((answer, lease))
                 }
-                self.tried.extend(lease.turn.endpoint());
-                Err(problem.into())
+                Ok(Err(error)) => {
+                    let failed = self.failed(error);
+                    // What was never sent, or broke off because the client did, says nothing about the endpoint.
+                    if failed.unsent.is_none() && failed.problem.outcome().is_some() {
+                        lease.turn.sees(Seen::Failure, now);
+                    }
+                    self.tried.extend(lease.turn.endpoint());
+                    Err(failed)
+                }
+                Err(problem) => {
+                    if problem == Problem::UpstreamTimeout {
+                        lease.turn.sees(Seen::Failure, now);
+                    }
+                    self.tried.extend(lease.turn.endpoint());
+                    Err(problem.into())
+                }
             }
         }
     }
@@ -296,20 +312,24 @@ impl Errand<'_> {
         }
     }
 
-    /// A connection that rests in the pool; the turn alone where there is none. What rests in the pool may have gone
-    /// stale together: a second try takes a new connection.
-    fn pooled(&mut self, is_again: bool, now: Instant) -> Result<Result<Lease, Option<Turn>>, Problem> {
+    /// A connection that rests in the pool, and for how long; the turn alone where there is none. What rests in the
+    /// pool may have gone stale together: a second try takes a new connection.
+    fn pooled(
+        &mut self,
+        is_again: bool,
+        now: Instant,
+    ) -> Result<Result<(Lease, Duration), Option<Turn>>, Problem> {
         let Some(turn) = self.turn(now) else { return Ok(Err(None)) };
         let (pool, transport) = (&self.worker.pool, &self.service()?.transport);
         let lane = turn.endpoint().map(|endpoint| transport.lane(endpoint));
         let lane = lane.filter(|lane| !is_again && lane.speaks == Speaks::Http1);
-        let Some((lane, (connection, opened))) = lane.and_then(|lane| Some((lane, pool.take(lane, now)?)))
-        else {
+        let safe = !self.is_free;
+        let Some((lane, taken)) = lane.and_then(|lane| Some((lane, pool.take(lane, now, safe)?))) else {
             return Ok(Err(Some(turn)));
         };
-        self.metrics(|metrics| metrics.reuses.inc());
+        let Taken { connection, opened, rested } = taken;
         let line = Line::Alone(Alone { connection, lane, opened, pool: Rc::clone(pool) });
-        Ok(Ok(Lease { line, turn }))
+        Ok(Ok((Lease { line, turn }, rested)))
     }
 
     /// A connection, to the endpoint whose turn it is or to another. Where none takes a connection, waits for one to
@@ -397,4 +417,10 @@ impl Errand<'_> {
             (Opened::Http2(..), None) => Err(connect::OpenError::Timeout),
         }
     }
+}
+
+/// Hears first what the socket of a connection has to tell that has rested: that the endpoint has closed it.
+async fn look_again(lease: Lease) -> Result<Lease, Option<Turn>> {
+    yield_now().await;
+    if lease.has_ended() { Err(Some(lease.turn)) } else { Ok(lease) }
 }

@@ -73,7 +73,7 @@ async fn passes(
     };
     let Ok(request) = request else { return false };
     let answer = match connect::open(worker, endpoint, transport, config.timeout).await {
-        Ok(Opened::Http1(mut connection)) => connection.send_request(request).await,
+        Ok(Opened::Http1(mut connection)) => connection.sender.send_request(request).await,
         Ok(Opened::Http2(mut connection, _)) => connection.send_request(request).await,
         Err(_) => return false,
     };

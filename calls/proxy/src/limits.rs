@@ -79,6 +79,10 @@ pub(crate) const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(400);
 /// How often idle connections to endpoints are looked through.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long it is remembered after which rest an endpoint closes connections, when none is used.
+pub(crate) const REST_KNOWN_TIME: Duration = Duration::from_secs(600);
+/// After which rest a connection is looked at once more before a request goes out on it that must not be sent twice.
+pub(crate) const REST_LOOK: Duration = Duration::from_millis(5);
 /// How long accepting rests when the machine has no descriptor left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Shortest pause between two looks at a connection on which nothing happens.

@@ -2,10 +2,11 @@
 //! it is still open, young enough and ready. HTTP/2: the one with the fewest streams, and another is opened when all
 //! have their fill. One pool per worker, so that nothing here is locked.
 
+mod rest;
 mod shared;
 mod turn;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,15 +14,16 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1::SendRequest;
 
 use crate::forward::Upload;
-use crate::limits::Limits;
+use crate::limits::{Limits, REST_KNOWN_TIME};
 use crate::transport::Lane;
+use rest::Rest;
 pub(crate) use shared::{Place, Shared, StreamSeat};
 pub(crate) use turn::Turn;
 
 /// The connections of a worker that take requests.
 #[derive(Debug)]
-pub(crate) struct Pool<C = SendRequest<Upload>> {
-    idle: RefCell<HashMap<Lane, Vec<Idle<C>>>>,
+pub(crate) struct Pool<C = Http1> {
+    idle: RefCell<HashMap<Lane, Stack<C>>>,
     pub(crate) shared: Shared,
     bounds: Bounds,
 }
@@ -31,6 +33,15 @@ struct Bounds {
     count: usize,
     idle_time: Duration,
     age: Duration,
+}
+
+/// The connections to one endpoint that rest, the one that has rested for the longest time first.
+#[derive(Debug)]
+struct Stack<C> {
+    idle: Vec<Idle<C>>,
+    rest: Rest,
+    /// When one was taken or put back last.
+    used: Instant,
 }
 
 #[derive(Debug)]
@@ -46,16 +57,56 @@ pub(crate) trait Connection {
     fn is_ready(&self) -> bool;
     /// Whether it never will again.
     fn is_closed(&self) -> bool;
+    /// When it ended, once it has.
+    fn ended(&self) -> Option<Instant>;
 }
 
-impl<B> Connection for SendRequest<B> {
+/// A connection of HTTP/1.1 to an endpoint.
+#[derive(Debug)]
+pub(crate) struct Http1 {
+    pub(crate) sender: SendRequest<Upload>,
+    /// When it ended, as whoever drives it says.
+    pub(crate) ended: Rc<Cell<Option<Instant>>>,
+}
+
+impl Connection for Http1 {
     fn is_ready(&self) -> bool {
-        SendRequest::is_ready(self)
+        self.sender.is_ready()
     }
 
     fn is_closed(&self) -> bool {
-        SendRequest::is_closed(self)
+        self.sender.is_closed()
     }
+
+    fn ended(&self) -> Option<Instant> {
+        self.ended.get()
+    }
+}
+
+impl<C: Connection> Idle<C> {
+    fn rested(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// Whether it is still open; how long it had rested, or has, is a lesson either way.
+    fn teaches(&self, rest: &mut Rest, now: Instant) -> bool {
+        let closed = self.connection.is_closed();
+        match self.connection.ended() {
+            Some(ended) => rest.was_closed(self.rested(ended)),
+            None if !closed => rest.is_open(self.rested(now)),
+            None => {}
+        }
+        !closed
+    }
+}
+
+/// A connection out of the pool.
+#[derive(Debug)]
+pub(crate) struct Taken<C> {
+    pub(crate) connection: C,
+    pub(crate) opened: Instant,
+    /// How long it has rested.
+    pub(crate) rested: Duration,
 }
 
 impl<C: Connection> Pool<C> {
@@ -65,22 +116,30 @@ impl<C: Connection> Pool<C> {
         Self { idle: RefCell::default(), shared: Shared::new(limits), bounds }
     }
 
-    /// A connection on `lane` that takes a request now, and when it was opened.
-    pub(crate) fn take(&self, lane: Lane, now: Instant) -> Option<(C, Instant)> {
+    /// A connection on `lane` that takes a request now. One that is to be `safe` is not about to be closed by the
+    /// endpoint, as far as is known.
+    pub(crate) fn take(&self, lane: Lane, now: Instant, safe: bool) -> Option<Taken<C>> {
         let mut idle = self.idle.borrow_mut();
         let stack = idle.get_mut(&lane)?;
-        while let Some(top) = stack.pop() {
-            if !top.connection.is_ready() || top.connection.is_closed() {
+        stack.used = now;
+        while let Some(top) = stack.idle.pop() {
+            if !top.teaches(&mut stack.rest, now) || !top.connection.is_ready() {
                 continue;
             }
-            if now.saturating_duration_since(top.since) > self.bounds.idle_time {
+            let rested = top.rested(now);
+            if rested > self.bounds.idle_time {
                 // Those below it rested for longer still.
-                stack.clear();
+                stack.idle.clear();
+                return None;
+            }
+            if safe && !stack.rest.is_safe(rested) {
+                // And so did these; a request that can be sent again may still have it.
+                stack.idle.push(top);
                 return None;
             }
             let is_young = now.saturating_duration_since(top.opened) <= self.bounds.age;
             if is_young {
-                return Some((top.connection, top.opened));
+                return Some(Taken { connection: top.connection, opened: top.opened, rested });
             }
         }
         None
@@ -92,20 +151,21 @@ impl<C: Connection> Pool<C> {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let stack = idle.entry(lane).or_default();
-        if stack.len() < self.bounds.count {
-            stack.push(Idle { connection, opened, since: now });
+        let new = || Stack { idle: Vec::new(), rest: Rest::default(), used: now };
+        let stack = idle.entry(lane).or_insert_with(new);
+        stack.used = now;
+        if stack.idle.len() < self.bounds.count {
+            stack.idle.push(Idle { connection, opened, since: now });
         }
     }
 
     /// Closes what rested for too long.
     pub(crate) fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain(|_, stack| {
-            stack.retain(|idle| {
-                !idle.connection.is_closed()
-                    && now.saturating_duration_since(idle.since) <= self.bounds.idle_time
-            });
-            !stack.is_empty()
+            let Stack { idle, rest, used } = stack;
+            idle.retain(|idle| idle.teaches(rest, now) && idle.rested(now) <= self.bounds.idle_time);
+            let was_used = now.saturating_duration_since(*used) <= REST_KNOWN_TIME;
+            !idle.is_empty() || rest.is_known() && was_used
         });
         self.shared.sweep(now);
     }
@@ -129,13 +189,18 @@ pub(crate) enum Line {
 /// A connection that serves one request at a time.
 #[derive(Debug)]
 pub(crate) struct Alone {
-    pub(crate) connection: SendRequest<Upload>,
+    pub(crate) connection: Http1,
     pub(crate) lane: Lane,
     pub(crate) opened: Instant,
     pub(crate) pool: Rc<Pool>,
 }
 
 impl Lease {
+    /// Whether it has ended since it was taken.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(&self.line, Line::Alone(alone) if alone.connection.is_closed())
+    }
+
     /// The answer has been read whole.
     pub(crate) fn give_back(self, now: Instant) {
         match self.line {
@@ -153,7 +218,7 @@ impl Alone {
             // The answer came before the request was sent whole: whoever drives the connection finishes that.
             let wait = self.pool.bounds.idle_time;
             tokio::task::spawn_local(async move {
-                if let Ok(Ok(())) = tokio::time::timeout(wait, self.connection.ready()).await {
+                if let Ok(Ok(())) = tokio::time::timeout(wait, self.connection.sender.ready()).await {
                     self.pool.put(self.lane, self.connection, self.opened, now);
                 }
             });
@@ -172,6 +237,7 @@ mod tests {
     struct Fake {
         name: u8,
         open: Rc<Cell<bool>>,
+        ended: Rc<Cell<Option<Instant>>>,
     }
 
     impl Connection for Fake {
@@ -182,10 +248,14 @@ mod tests {
         fn is_closed(&self) -> bool {
             !self.open.get()
         }
+
+        fn ended(&self) -> Option<Instant> {
+            self.ended.get()
+        }
     }
 
     fn fake(name: u8) -> Fake {
-        Fake { name, open: Rc::new(Cell::new(true)) }
+        Fake { name, open: Rc::new(Cell::new(true)), ended: Rc::default() }
     }
 
     fn lane(port: u16) -> Lane {
@@ -209,9 +279,9 @@ mod tests {
             pool.put(at, fake(name), start, start);
         }
         let taken: Vec<_> =
-            std::iter::from_fn(|| pool.take(at, start)).map(|(connection, _)| connection.name).collect();
+            std::iter::from_fn(|| pool.take(at, start, true)).map(|taken| taken.connection.name).collect();
         assert_eq!(taken, [3, 2, 1]);
-        assert!(pool.take(lane(2), start).is_none());
+        assert!(pool.take(lane(2), start, true).is_none());
     }
 
     #[test]
@@ -222,14 +292,41 @@ mod tests {
         pool.put(at, fake(1), start, start);
         pool.put(at, closed.clone(), start, start);
         closed.open.set(false);
-        assert_eq!(pool.take(at, start).map(|(connection, _)| connection.name), Some(1));
+        assert_eq!(pool.take(at, start, true).map(|taken| taken.connection.name), Some(1));
         pool.put(at, fake(3), start, start);
-        assert!(pool.take(at, start + 5 * second).is_none(), "idle for too long");
+        assert!(pool.take(at, start + 5 * second, true).is_none(), "idle for too long");
         pool.put(at, fake(4), start, start + 61 * second);
         pool.put(at, fake(5), start, start + 59 * second);
-        assert!(pool.take(at, start + 61 * second).is_none(), "too old");
+        assert!(pool.take(at, start + 61 * second, true).is_none(), "too old");
         pool.put(at, fake(6), start, start);
         pool.sweep(start + 5 * second);
+        assert!(pool.idle.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_request_that_must_not_be_sent_twice_goes_out_on_none_that_is_about_to_be_closed() {
+        let (pool, at, start) = pool();
+        let ms = Duration::from_millis;
+        // The endpoint closes after 200 ms, as two closings show that nobody looked at before long.
+        let closing = [fake(1), fake(2)];
+        for fake in &closing {
+            pool.put(at, fake.clone(), start, start);
+            fake.open.set(false);
+            fake.ended.set(Some(start + ms(200)));
+        }
+        pool.sweep(start + ms(900));
+        let start = start + ms(1000);
+        pool.put(at, fake(3), start, start);
+        assert!(pool.take(at, start + ms(160), true).is_none());
+        assert_eq!(pool.take(at, start + ms(160), false).map(|taken| taken.connection.name), Some(3));
+        pool.put(at, fake(4), start, start);
+        let taken = pool.take(at, start + ms(140), true);
+        assert_eq!(taken.map(|taken| (taken.connection.name, taken.rested)), Some((4, ms(140))));
+        // One that lives for longer shows that this is over, and an endpoint of which nobody hears is forgotten.
+        pool.put(at, fake(5), start, start);
+        pool.sweep(start + ms(300));
+        assert!(pool.take(at, start + ms(300), true).is_some());
+        pool.sweep(start + REST_KNOWN_TIME + ms(301));
         assert!(pool.idle.borrow().is_empty());
     }
 }

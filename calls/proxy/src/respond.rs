@@ -33,7 +33,7 @@ pub(crate) use stream::{BrokenOff, Left, Stream, Tail};
 pub(crate) use ticket::{Held, Taken, Ticket};
 
 /// What the body of an answer comes over, and by when it must have come.
-pub(crate) struct Origin {
+pub(crate) struct Flow {
     pub(crate) lease: Lease,
     pub(crate) deadline: Instant,
 }
@@ -47,7 +47,7 @@ pub(crate) async fn service(
 ) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
     strip(&mut parts.headers, &incoming);
-    let of = (incoming, Origin { lease, deadline });
+    let of = (incoming, Flow { lease, deadline });
     match ticket.transforming {
         None => plain(ticket, parts, of),
         // Boxed: routes that change nothing do not carry it.
@@ -70,7 +70,7 @@ pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
 pub(crate) async fn stream(
     ticket: Ticket,
     parts: Parts,
-    of: (Incoming, Origin),
+    of: (Incoming, Flow),
     fill: Option<Fill>,
 ) -> Response<Body> {
     let stream = Stream::new(of, fill, ticket.peer().worker());
@@ -82,7 +82,7 @@ pub(crate) async fn stream(
 }
 
 /// The same, where the route changes nothing.
-fn plain(ticket: Ticket, parts: Parts, of: (Incoming, Origin)) -> Response<Body> {
+fn plain(ticket: Ticket, parts: Parts, of: (Incoming, Flow)) -> Response<Body> {
     let stream = Stream::new(of, None, ticket.peer().worker());
     pass_on(ticket, Ok((parts, Changed::Plain(stream))))
 }

@@ -51,6 +51,7 @@ impl From<TemplateError> for Stopped {
 }
 
 /// The body of an answer, before anybody minds it.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation per request")]
 pub(crate) enum Changed {
     /// It passes.
     Plain(Stream),

@@ -228,11 +228,11 @@ fn past_the_stops<'a>(
         takes_trailers: stripped.takes_trailers || is_grpc_web,
         upgrades: false,
         is_call: ticket.call.is_some(),
-        harmless: false,
         mirror: way.mirror,
         failover: way.failover,
         key,
         named: named.map(Box::new),
+        is_free: false,
         tried: Vec::new(),
     };
     Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
@@ -252,6 +252,6 @@ mod tests {
         let walk = size(walk);
         assert!(walk <= 4 * 1024, "{walk} bytes");
         assert!(size_of::<Ticket>() <= 352, "{} bytes", size_of::<Ticket>());
-        assert!(size_of::<Body>() <= 584, "{} bytes", size_of::<Body>());
+        assert!(size_of::<Body>() <= 592, "{} bytes", size_of::<Body>());
     }
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::asks::Ask;
+use super::caches;
 use super::metrics::Metrics;
 use super::reload::Standing;
 use super::upgrade::State;
@@ -30,7 +31,7 @@ pub(crate) enum Shown {
 
 /// What can be seen.
 pub(crate) const PATHS: &str = "/healthz\n/readyz\n/metrics\n/metrics/<application>\n/config\n/config/problems\n/routes\n\
-                                /upstreams\n/connections\n/upgrade\n";
+                                /upstreams\n/cache\n/connections\n/upgrade\n";
 
 /// What a running node shows and lets be done. Cheap to clone.
 #[derive(Clone)]
@@ -65,6 +66,7 @@ impl Face {
             ["config", "problems"] => Shown::Json(self.standing().report()),
             ["routes"] => Shown::Json(routes(&self.standing())),
             ["upstreams"] => Shown::Json(self.proxy.as_ref().map_or(json!([]), upstreams)),
+            ["cache"] => Shown::Json(caches::described(self.proxy.as_ref())),
             ["connections"] => Shown::Json(connections(self.proxy.as_ref())),
             ["upgrade"] => Shown::Json(self.upgrade.borrow().report()),
             _ => return None,
@@ -140,6 +142,7 @@ impl Answers for Face {
                 self.ask(Ask::Drain).await?;
                 json!({ "draining": true })
             }
+            ("POST", ["cache", "purge"]) => caches::purge(self.proxy.as_ref(), body)?,
             ("POST", ["upgrade"]) => self.upgrade(&body).await?,
             ("PUT", ["log-level"]) => {
                 let level = body["level"].as_str();

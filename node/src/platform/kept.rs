@@ -1,5 +1,5 @@
-//! What outlives a version of the configuration: the policies of routes keep what they know, TLS towards services keeps
-//! its connections, and what was found under a name is known until something else is.
+//! What outlives a version of the configuration: the policies of routes keep what they know, their caches what they keep,
+//! TLS towards services keeps its connections, and what was found under a name is known until something else is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mamparo_balance::Endpoint;
 use mamparo_config::{Config, Route, Service, ServiceProtocol};
 use mamparo_context::Clock;
+use mamparo_http_cache::{HttpCache, HttpCacheConfig};
 use mamparo_policy::retry::{Retry, RetryConfig};
 use mamparo_policy::stack::{AdmissionConfig, ClientConfig, Stack};
 use mamparo_proxy::{Speaks, Transport, VerifiedTls};
@@ -23,6 +24,8 @@ pub(crate) type Found = Arc<Mutex<HashMap<String, Vec<Endpoint>>>>;
 pub(crate) struct Known {
     /// The policies, by the name of their route.
     stacks: HashMap<String, (AdmissionConfig, Arc<Stack>)>,
+    /// The caches, by the name of their route.
+    caches: HashMap<String, (HttpCacheConfig, HttpCache)>,
     /// When requests are sent again, by the name of their route.
     retries: HashMap<String, Arc<Retry>>,
     /// TLS, by the name of the service.
@@ -90,6 +93,23 @@ impl<'k> Kept<'k> {
         Ok(Some(stack))
     }
 
+    /// The cache of the route `route`; one whose configuration changes begins empty.
+    pub(crate) fn cache(
+        &mut self,
+        route: &str,
+        config: &HttpCacheConfig,
+    ) -> Result<Option<HttpCache>, Failure> {
+        if !self.gives {
+            return Ok(None);
+        }
+        let cache = match self.known.caches.get(route) {
+            Some((same, cache)) if same == config => cache.clone(),
+            _ => HttpCache::new(route, config).map_err(unusable)?,
+        };
+        self.next.caches.insert(route.to_owned(), (config.clone(), cache.clone()));
+        Ok(Some(cache))
+    }
+
     /// When requests of the route `route` are sent again; its budget is that of before, unless it says something else.
     pub(crate) fn retry(&mut self, route: &str, config: RetryConfig) -> Result<Arc<Retry>, Failure> {
         let known = self.known.retries.get(route).filter(|known| *known.config() == config);
@@ -137,6 +157,7 @@ impl<'k> Kept<'k> {
 
 #[cfg(test)]
 mod tests {
+    use mamparo_http_cache::Purge;
     use mamparo_policy::breaker::{BreakerConfig, BreakerState};
     use mamparo_policy::bulkhead::BulkheadConfig;
 
@@ -161,5 +182,21 @@ mod tests {
         let fresh = stacks.stack("c", &config).unwrap().unwrap();
         assert_eq!(fresh.breaker().unwrap().state(), BreakerState::Closed);
         assert!(Kept::none(&known).stack("a", &config).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_cache_stays_as_long_as_its_configuration_does() {
+        let config = HttpCacheConfig::default();
+        let larger = HttpCacheConfig { capacity_bytes: 128 << 20, ..config.clone() };
+        let purges = |cache: &HttpCache| cache.counts().purges;
+        let empty = Known::default();
+        let mut keeping = Kept::after(&empty);
+        let caches = ["a", "b"].map(|name| keeping.cache(name, &config).unwrap().unwrap());
+        caches.iter().for_each(|cache| cache.purge(&Purge::All).unwrap());
+        let known = keeping.into_known();
+        let mut keeping = Kept::after(&known);
+        assert_eq!(purges(&keeping.cache("a", &config).unwrap().unwrap()), 1);
+        assert_eq!(purges(&keeping.cache("b", &larger).unwrap().unwrap()), 0);
+        assert!(Kept::none(&known).cache("a", &config).unwrap().is_none());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::ConfigMetrics;
 use mamparo_broker::Queue;
+use mamparo_http_cache::HttpCache;
 use mamparo_hub::Hub;
 use mamparo_ledger::Ledger;
 use mamparo_policy::stack::Stack;
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) admin_requests: Counter,
     pub(crate) config: ConfigMetrics,
     policies: Arc<Mutex<Vec<Arc<Stack>>>>,
+    caches: Arc<Mutex<Vec<HttpCache>>>,
     hub: OnceLock<WatchedHub>,
 }
 
@@ -52,13 +54,23 @@ impl Metrics {
         mamparo_policy::metrics::register(&mut registry, move || {
             watched.lock().unwrap_or_else(PoisonError::into_inner).clone()
         });
+        let caches = Arc::<Mutex<Vec<HttpCache>>>::default();
+        let watched = Arc::clone(&caches);
+        mamparo_http_cache::metrics::register(&mut registry, move || {
+            watched.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        });
         let registry = Mutex::new(registry);
-        Self { proxy, registry, own, admin_requests, config, policies, hub: OnceLock::new() }
+        Self { proxy, registry, own, admin_requests, config, policies, caches, hub: OnceLock::new() }
     }
 
     /// Shows what these policies of routes do, in place of those it showed.
     pub(crate) fn watch_policies(&self, stacks: Vec<Arc<Stack>>) {
         *self.policies.lock().unwrap_or_else(PoisonError::into_inner) = stacks;
+    }
+
+    /// Shows what these caches of routes do, in place of those it showed.
+    pub(crate) fn watch_caches(&self, caches: Vec<HttpCache>) {
+        *self.caches.lock().unwrap_or_else(PoisonError::into_inner) = caches;
     }
 
     /// Shows how `hub` and its ledger stand, too.

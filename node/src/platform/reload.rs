@@ -75,6 +75,7 @@ impl Reload {
         let known = keeping.into_known();
         let papers = Arc::new(Papers::load(running.gateway.tls.as_ref(), known.tls())?);
         metrics.watch_policies(routing.policies());
+        metrics.watch_caches(routing.caches());
         let clock = Clock::system();
         let standing = Standing::started(running.clone(), followed.file.as_deref(), clock.wall());
         metrics.config.show(&standing);
@@ -185,6 +186,7 @@ impl Reload {
         self.known = known;
         self.papers.show(self.known.tls());
         self.metrics.watch_policies(next.policies());
+        self.metrics.watch_caches(next.caches());
         if let Some(proxy) = proxy {
             proxy.reconfigure(next);
         }

@@ -21,6 +21,11 @@ const PROGRAMS: &[Program] = &[
     // what nodes share: private instances, started and killed by tests
     Program { package: "redis-server", probe: &["redis-server", "--version"] },
     Program { package: "python3", probe: &["python3", "--version"] },
+    // what the gateway serves and stands before in its tests, and who asks it
+    Program { package: "nginx-light", probe: &["nginx", "-v"] },
+    Program { package: "nghttp2-client", probe: &["h2load", "--version"] },
+    Program { package: "chromium", probe: &["chromium", "--version"] },
+    Program { package: "openssl", probe: &["openssl", "version"] },
 ];
 
 /// What makes an environment for [`WHEELS`]; asked for only when there are some.
@@ -43,7 +48,14 @@ const PIP: [&str; 6] =
     ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"];
 
 /// Wheels that tests import, as `name==version`.
-const WHEELS: &[&str] = &["grpcio==1.85.1", "protobuf==7.36.2"];
+const WHEELS: &[&str] = &[
+    "grpcio==1.85.1",
+    "h2==4.4.1",
+    "hpack==4.2.0",
+    "hyperframe==6.1.0",
+    "protobuf==7.36.2",
+    "websockets==17.4",
+];
 
 /// Installs the programs that are missing. One that cannot be had is named, and is no error.
 ///

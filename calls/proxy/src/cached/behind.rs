@@ -18,14 +18,14 @@ use tokio::time::timeout_at;
 use crate::forward::{Errand, Upload};
 use crate::limits::{READS_BEHIND_PER_WORKER, UNWANTED_BYTES, after};
 use crate::problem::Problem;
-use crate::respond::{Held, Origin, Taken};
+use crate::respond::{Flow, Held, Taken};
 use crate::worker::Worker;
 use crate::{admit, respond};
 
 /// What is still to come of an answer, and who keeps it.
 pub(crate) struct Rest {
     pub(crate) incoming: Incoming,
-    pub(crate) of: Origin,
+    pub(crate) of: Flow,
     /// Nothing where it is only read so that the connection can be used again.
     pub(crate) fill: Option<Fill>,
     /// What the request holds of the policies: the service is at work for it until the end.
@@ -109,8 +109,8 @@ pub(super) fn fetch(
             takes_trailers: false,
             upgrades: false,
             is_call: false,
-            harmless: false,
             mirror: None,
+            is_free: false,
             failover,
             key,
             named: None,
@@ -153,7 +153,7 @@ async fn refresh(
     respond::strip(&mut parts.headers, &incoming);
     let verdict = fill.answer_head(parts.status, &mut parts.headers, When::of(&worker.clock));
     let fill = matches!(verdict, Verdict::Store | Verdict::StoreBehind(_)).then_some(fill);
-    let rest = Rest { incoming, of: Origin { lease, deadline }, fill, held };
+    let rest = Rest { incoming, of: Flow { lease, deadline }, fill, held };
     if rest.incoming.is_end_stream() {
         rest.ends(worker)
     } else {

@@ -23,12 +23,13 @@ use crate::limits::{
     BUFFER_BYTES, CONNECT_PAUSE, CONNECT_PAUSE_MAX, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_WINDOW,
     after,
 };
+use crate::pool::Http1;
 use crate::transport::{Speaks, Transport};
 use crate::worker::Worker;
 
 /// A connection that was just opened.
 pub(crate) enum Opened {
-    Http1(http1::SendRequest<Upload>),
+    Http1(Http1),
     /// And how many streams the other end allows, as it says while it lives.
     Http2(http2::SendRequest<Upload>, Rc<Cell<usize>>),
 }
@@ -91,19 +92,22 @@ where
     }
 }
 
-async fn http1<S>(worker: &Rc<Worker>, stream: S) -> Result<http1::SendRequest<Upload>, OpenError>
+async fn http1<S>(worker: &Rc<Worker>, stream: S) -> Result<Http1, OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut client = http1::Builder::new();
     client.max_buf_size(BUFFER_BYTES.max(2 * worker.limits.header_bytes));
-    let (connection, driver) = client.handshake(TokioIo::new(stream)).await?;
+    let (sender, driver) = client.handshake(TokioIo::new(stream)).await?;
+    let ended = Rc::<Cell<_>>::default();
+    let (told, clock) = (Rc::clone(&ended), worker.clock.clone());
     spawn_local(async move {
         if let Err(error) = driver.with_upgrades().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection to a service broke");
         }
+        told.set(Some(clock.now()));
     });
-    Ok(connection)
+    Ok(Http1 { sender, ended })
 }
 
 async fn http2<S>(stream: S) -> Result<(http2::SendRequest<Upload>, Rc<Cell<usize>>), OpenError>

@@ -39,11 +39,11 @@ pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             takes_trailers,
             upgrades: false,
             is_call,
-            harmless: false,
             mirror: None,
             failover: None,
             key: None,
             named: None,
+            is_free: false,
             tried: Vec::new(),
         };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };

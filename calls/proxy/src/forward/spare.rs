@@ -34,7 +34,7 @@ impl Spare {
     /// Of a request that has no body, or one that is at hand or kept.
     pub(super) fn of(request: &Request<Upload>, errand: &Errand<'_>) -> Option<Self> {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let is_safe = is_safe && request.body().is_end_stream() || errand.harmless;
+        let is_safe = is_safe && request.body().is_end_stream() || errand.is_free;
         let free = is_safe && errand.settings.repeat_safe;
         if errand.upgrades || !free && errand.settings.retry.is_none() {
             return None;
@@ -56,6 +56,11 @@ impl Spare {
             Again::AtHand(_) => true,
             Again::Kept(kept) => kept.is_whole(),
         }
+    }
+
+    /// Whether it can be sent once more for nothing.
+    pub(super) fn is_for_free(&self) -> bool {
+        self.free
     }
 
     /// Whether it is sent once more for nothing, which is done once: nobody has seen it, or it changes nothing and

@@ -19,6 +19,7 @@ pub(crate) struct Body {
     ticket: Option<Ticket>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation per request")]
 enum Content {
     Own(Option<Bytes>),
     Service(Stream),

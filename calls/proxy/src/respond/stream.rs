@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use mamparo_http_cache::Fill;
 use tokio::time::Sleep;
 
-use super::{Held, Origin};
+use super::{Flow, Held};
 use crate::cached::Rest;
 use crate::limits::after;
 use crate::pool::Lease;
@@ -73,7 +73,7 @@ impl BrokenOff {
 
 impl Stream {
     pub(crate) fn new(
-        (incoming, Origin { lease, deadline }): (Incoming, Origin),
+        (incoming, Flow { lease, deadline }): (Incoming, Flow),
         fill: Option<Fill>,
         worker: &Rc<Worker>,
     ) -> Self {
@@ -103,7 +103,7 @@ impl Stream {
     /// Reads on what is being kept, without the client.
     pub(super) fn read_on(self, held: Option<Box<Held>>) {
         let Self { incoming, worker, lease: Some(lease), deadline, fill, .. } = self else { return };
-        Rest { incoming, of: Origin { lease, deadline }, fill, held }.read(&worker);
+        Rest { incoming, of: Flow { lease, deadline }, fill, held }.read(&worker);
     }
 
     /// A piece has come: it is kept, too, as long as it is not too much.

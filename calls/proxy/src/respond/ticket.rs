@@ -145,6 +145,16 @@ impl Ticket {
         self.origin.as_ref().map_or(&self.peer.client.address, |origin| &origin.address)
     }
 
+    /// Whether the client came over TLS, as far back as hops are trusted.
+    pub(crate) fn came_over_tls(&self) -> bool {
+        self.origin.as_ref().map_or(self.peer.client.tls.is_some(), |origin| origin.tls)
+    }
+
+    /// The host that the client asked, where a hop that is trusted says so.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.origin.as_ref().and_then(|origin| origin.host.as_ref())
+    }
+
     /// From now on it is looked at how long things take.
     pub(crate) fn is_timed(&mut self) {
         self.timing = Some(Box::default());
@@ -333,14 +343,13 @@ impl Ticket {
         let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (sent, code, protocol) = (self.sent, self.code, self.peer.protocol.as_str());
         let client = self.client().as_bytes();
-        let cache = self.cached.map(Cached::as_str);
+        let cache = self.cached.map_or("", Cached::as_str);
         let Some(sink) = &log.sink else {
             let (trace, client) = (self.trace.trace_id(), String::from_utf8_lossy(client));
             tracing::info!(
                 target: "access",
                 method, path, status, sent, received, duration_us, route, service, code, aborted,
-                %trace, protocol, %client,
-                cache,
+                %trace, protocol, %client, cache,
             );
             return;
         };

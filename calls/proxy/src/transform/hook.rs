@@ -17,7 +17,7 @@ use crate::forward::{Errand, Upload};
 use crate::identify::X_REQUEST_ID;
 use crate::limits::after;
 use crate::problem::Problem;
-use crate::respond::{BrokenOff, Origin, Stream};
+use crate::respond::{BrokenOff, Flow, Stream};
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +57,18 @@ pub(super) async fn ask(
         takes_trailers: false,
         upgrades: false,
         is_call: false,
-        harmless: true,
         mirror: None,
         failover: None,
         key: None,
         named: None,
+        is_free: true,
         tried: Vec::new(),
     };
     let request = request(hook, &service.name, question, id, trace).ok_or(Failure::Service)?;
     let asked = async {
         let (answer, lease) = own.send(request, trace).await?;
         let (parts, body) = answer.into_parts();
-        let stream = Stream::new((body, Origin { lease, deadline }), None, worker);
+        let stream = Stream::new((body, Flow { lease, deadline }), None, worker);
         let whole = gather(stream, HOOK_ANSWER_BYTES_MAX).await?;
         Ok(hook.verdict(parts.status, &parts.headers, &whole.data)?)
     };

@@ -108,7 +108,7 @@ fn every_request_is_one_line() {
     assert!(!good.contains("secret"), "what a query says may be secret: {good}");
     let hidden = &lines.about("/logged-hidden", 1)[0];
     assert!(
-        !hidden.contains(r#""cache""#)
+        hidden.contains(r#""cache":"""#)
             && hidden.contains(r#""status":401"#)
             && hidden.contains(r#""code":"identity-required""#),
         "{hidden}"

@@ -1,6 +1,7 @@
 //! What routes change on the way: headers, CORS, compression, bodies put together anew, gRPC-Web, and hooks.
 
 mod bodies;
+mod cache;
 mod compress;
 mod cors;
 mod grpc_web;

@@ -6,10 +6,12 @@ mod overlap;
 mod path;
 mod pattern;
 mod target;
+mod transform;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
@@ -165,6 +167,10 @@ impl Checker<'_> {
             let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
         }
+        if let Some(Err(wrong)) = raw.cache.as_ref().map(HttpCacheConfig::check) {
+            let steps = [ROUTES[0], ROUTES[1], Step::Index(index), Step::Key("cache")];
+            self.at_field(&steps, wrong.field, wrong.problem, None);
+        }
         if let Some(Err(wrong)) = raw.retry.as_ref().map(RetryConfig::check) {
             let keys: Vec<&str> = ["retry"].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
@@ -177,6 +183,9 @@ impl Checker<'_> {
         if replay > REPLAY_BYTES_MAX {
             self.route_at(index, &["replay"], "at most 8MiB".into(), None);
         }
+        if let Some(own) = &raw.transform {
+            self.transform(index, own, &matches, &target, services);
+        }
         let name = self.route_name(index, raw.name, &matches, &mut shared.names);
         let body = raw.body.map(|size| size.0);
         Route {
@@ -187,8 +196,10 @@ impl Checker<'_> {
             answer_timeout,
             body,
             policies: raw.policies,
+            cache: raw.cache,
             retry: raw.retry,
             replay,
+            transform: raw.transform,
             server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
+use mamparo_transform::TransformConfig;
 use serde::Serialize;
 
 /// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
@@ -26,10 +28,14 @@ pub struct Route {
     pub body: Option<u64>,
     /// What a request must pass before it goes to the service.
     pub policies: Option<AdmissionConfig>,
+    /// What is kept of the answers of its services.
+    pub cache: Option<HttpCacheConfig>,
     /// When a request that failed is sent again.
     pub retry: Option<RetryConfig>,
     /// How much of a body is kept so that it can be sent again, in bytes.
     pub replay: u64,
+    /// What is changed about requests and answers on their way.
+    pub transform: Option<TransformConfig>,
     /// Whether answers say how long they took.
     pub server_timing: bool,
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
+use mamparo_transform::TransformConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -50,6 +52,9 @@ pub(crate) struct Route {
     pub(crate) body: Option<Size>,
     /// What a request must pass before it goes to the service. Default: nothing.
     pub(crate) policies: Option<AdmissionConfig>,
+    /// What is kept of the answers of its services, for whoever asks next. A request that is answered from it passes no
+    /// policy but `rate_limit`. Default: nothing.
+    pub(crate) cache: Option<HttpCacheConfig>,
     /// When a request that failed is sent again, out of a budget that all requests of the route share. `answer_timeout`
     /// is the time of each attempt. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat; others are repeated
     /// where it is certain that nothing has happened, or as `repeat` says. Default: only what nobody has seen.
@@ -57,6 +62,10 @@ pub(crate) struct Route {
     /// How much of a body is kept so that it can be sent again; a larger one is sent once. At most `8MiB`.
     /// Default: `64KiB`.
     pub(crate) replay: Option<Size>,
+    /// What is changed about requests and answers on their way: headers, pages of other origins, compression, gRPC-Web,
+    /// bodies put together anew, and a hook that is asked. Where a route keeps answers, what the service says is kept,
+    /// and changed for each client. A `redirect` or an `answer` has `headers` and `cors` only. Default: nothing.
+    pub(crate) transform: Option<TransformConfig>,
     /// Whether answers say in `server-timing` how long they took. Default: as `gateway.server_timing` says.
     pub(crate) server_timing: Option<bool>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mamparo_config::{Role, RoutePath, Topic, check, reference, schema};
+use mamparo_http_cache::HttpCacheConfig;
 
 const SHOP: &str = include_str!("../../../../mamparo.yaml");
 
@@ -87,6 +88,23 @@ fn the_schema_is_a_schema_and_the_reference_names_every_key() {
 }
 
 #[test]
+fn a_route_may_keep_answers() {
+    let text = "version: 1
+services: {a: {address: '127.0.0.1:1'}}
+gateway:
+  routes:
+    - {match: {path: /a}, service: a, public: true, cache: {capacity_bytes: 1000000, object_bytes_max: 1000, stale_if_error: 1h, ignored_params: ['utm_*']}}
+    - {match: {path: /b}, service: a, public: true, cache: {}}
+    - {match: {path: /c}, service: a, public: true}
+";
+    let config = check(text, "f").unwrap();
+    let caches: Vec<_> = config.gateway.routes.iter().map(|route| route.cache.as_ref()).collect();
+    let first = caches[0].unwrap();
+    assert_eq!((first.capacity_bytes, first.stale_if_error), (1_000_000, Duration::from_secs(3600)));
+    assert_eq!((caches[1], caches[2]), (Some(&HttpCacheConfig::default()), None));
+}
+
+#[test]
 fn services_say_where_and_how_they_are_reached() {
     let text = "version: 1
 listeners: {gateway_tls: '0.0.0.0:8443'}
@@ -122,4 +140,22 @@ fn the_example_of_the_gateways_page_loads() {
     let page = include_str!("../../../../docs/gateway.md");
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(check(example, "gateway.md").map(|config| config.gateway.routes.len()), Ok(3));
+}
+
+#[test]
+fn a_route_tells_how_long_it_took_as_the_gateway_does_unless_it_says_otherwise() {
+    let text = "
+version: 1
+services: {a: {address: '127.0.0.1:1'}}
+gateway:
+  server_timing: true
+  forwarded: {trusted_networks: [10.0.0.0/8], read: forwarded, write_forwarded: true}
+  routes:
+    - {match: {path: /a}, service: a, public: true}
+    - {match: {path: /b}, service: a, public: true, server_timing: false}
+";
+    let gateway = check(text, "f").unwrap().gateway;
+    assert_eq!(gateway.routes.iter().map(|route| route.server_timing).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(gateway.forwarded.trusted_networks, ["10.0.0.0/8"]);
+    assert!(gateway.forwarded.write_forwarded && gateway.forwarded.write_x_forwarded);
 }

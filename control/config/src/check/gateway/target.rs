@@ -103,6 +103,7 @@ impl Checker<'_> {
             ("answer_timeout", raw.answer_timeout.is_some()),
             ("body", raw.body.is_some()),
             ("policies", raw.policies.is_some()),
+            ("cache", raw.cache.is_some()),
         ];
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
         let article = if target == "answer" { "an" } else { "a" };

@@ -79,7 +79,7 @@ fn crowd(gateway: &Gateway, random: &Random, time: Duration) -> usize {
 #[test]
 fn nothing_is_left_of_clients_and_services_that_come_and_go() {
     let port = free_port().to_string();
-    let Some(mut service) = server("service.py", &[&port], SHOWS) else { return };
+    let Some(first) = server("service.py", &[&port], SHOWS) else { return };
     let gateway = Gateway::start(
         &format!("{{it: {{address: '127.0.0.1:{port}'}}}}"),
         "  limits: {header_time: 2s, body_idle: 1s, idle: 2s}\n  routes:\n  \
@@ -93,14 +93,15 @@ fn nothing_is_left_of_clients_and_services_that_come_and_go() {
     crowd(&gateway, &random, Duration::from_secs(2));
     rests(&gateway, descriptors);
     let memory = gateway.memory();
-    let count = thread::scope(|threads| {
+    let (count, _service) = thread::scope(|threads| {
         let crowd = threads.spawn(|| crowd(&gateway, &random, time()));
+        let mut service = first;
         while !crowd.is_finished() {
             thread::sleep(Duration::from_millis(700));
             drop(service);
             service = server("service.py", &[&port], SHOWS).expect("it has started before");
         }
-        crowd.join().unwrap()
+        (crowd.join().unwrap(), service)
     });
     rests(&gateway, descriptors);
     let kept = gateway.memory().saturating_sub(memory);

@@ -8,7 +8,7 @@ use super::raw::{Raw, raise_descriptors};
 
 const SHOWS: &str = "no crowd of slow clients stood before the gateway";
 /// What a client that has said half of something may cost, in KiB.
-const EACH_MAX: usize = 12;
+const EACH_MAX: usize = 40;
 
 /// What they say, and then nothing.
 const SAID: &[&[u8]] = &[

@@ -1,5 +1,6 @@
 //! The race for a connection that rests: a service closes it just when the next request is to go out on it. No client
-//! sees that.
+//! sees that: what changes nothing is sent again, and what must not be sent twice goes out on no connection that is
+//! about to be closed, once the closings have taught when that is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -15,7 +16,11 @@ use crate::shop::Patience;
 const SHOWS: &str = "no service closed its connections just when they were needed";
 /// Clients, each of which asks every 200 ms or so: about a thousand requests a second.
 const CLIENTS: usize = 200;
-const TIME: Duration = Duration::from_secs(6);
+/// Between two requests of a client, in milliseconds.
+const GAPS: [u64; 7] = [195, 200, 205, 198, 202, 190, 210];
+const TIME: Duration = Duration::from_secs(8);
+/// For how long nothing is asked that must not be sent twice.
+const LESSON: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
@@ -37,10 +42,17 @@ fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
             threads.spawn(move || {
                 let mut client = Raw::to(address);
                 let patience = Patience::begin();
-                while patience.elapsed() < TIME {
-                    // Around the moment in which the service closes.
-                    thread::sleep(Duration::from_micros(185_000 + random.below(30_000)));
+                let mut next = Duration::ZERO;
+                for round in 0.. {
+                    // All at once, so that as many connections rest for about as long as the service lets them.
+                    next += Duration::from_millis(GAPS[round % GAPS.len()]);
+                    if next > TIME {
+                        break;
+                    }
+                    let spread = Duration::from_micros(random.below(5_000));
+                    thread::sleep((next + spread).saturating_sub(patience.elapsed()));
                     let (request, answer) = match number % 2 {
+                        _ if patience.elapsed() < LESSON => (get, "ok"),
                         0 => (get, "ok"),
                         _ => (post.as_str(), "100"),
                     };
