@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use mamparo_http_cache::{Answer, Begin, Bypass, Fill, HttpCache, RequestHead, Verdict, Waited, When};
 use mamparo_policy::Outcome;
@@ -21,7 +22,7 @@ use crate::limits::after;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::respond::{Body, Flow, Ticket};
-use crate::{admit, respond, route};
+use crate::{admit, respond, route, transform};
 pub(crate) use behind::Rest;
 
 /// What a cache did with a request, in the access log.
@@ -62,13 +63,20 @@ struct Asked<'a> {
 pub(crate) async fn walk(
     cache: &HttpCache,
     mut ticket: Ticket,
-    errand: Errand<'_>,
-    request: Request<Upload>,
+    mut errand: Errand<'_>,
+    mut request: Request<Upload>,
 ) -> Response<Body> {
     if let Some(policies) = &errand.settings.policies {
         match admit::enter_quotas(policies, &ticket.trace, errand.deadline).await {
             Ok(permit) => ticket.holds(permit),
             Err(problem) => return respond::problem(ticket, problem, None),
+        }
+    }
+    if ticket.transforming.is_some() {
+        // What is kept is what the service was asked for, and nobody gets it who may not ask.
+        match transform::onward(&mut ticket, &mut errand, request).await {
+            Ok(changed) => request = changed,
+            Err(stopped) => return respond::stopped(ticket, stopped),
         }
     }
     let mut asked = Asked { ticket, errand, request };
@@ -111,7 +119,7 @@ impl Asked<'_> {
             path: &route::normalize(uri.path()).unwrap_or_default(),
             query: uri.query(),
             headers: request.headers(),
-            has_body: errand.fate.is_some(),
+            has_body: !request.body().is_end_stream(),
         };
         cache.begin(&head, When::of(&errand.worker.clock), waited)
     }
@@ -133,7 +141,7 @@ impl Asked<'_> {
         let (worker, deadline, settings) = (errand.worker, errand.deadline, errand.settings);
         let is_clients_own = deadline < after(ticket.started, settings.request_timeout);
         match send(&mut ticket, errand, request).await {
-            Ok((answer, lease)) => arrived(fill, ticket, answer, Flow { lease, deadline }),
+            Ok((answer, lease)) => arrived(fill, ticket, answer, Flow { lease, deadline }).await,
             Err(problem) => {
                 let gives_up = problem == Problem::Deadline && is_clients_own;
                 failed(fill, ticket, problem, gives_up, When::of(&worker.clock))
@@ -155,7 +163,7 @@ impl Asked<'_> {
                 let (mut parts, incoming) = answer.into_parts();
                 respond::strip(&mut parts.headers, &incoming);
                 bypass.answer_head(parts.status, &mut parts.headers);
-                respond::stream(ticket, parts, (incoming, Flow { lease, deadline }), None)
+                respond::stream(ticket, parts, (incoming, Flow { lease, deadline }), None).await
             }
             Err(problem) => respond::problem(ticket, problem, None),
         }
@@ -187,13 +195,13 @@ async fn send(
 }
 
 /// The head of the answer has come.
-fn arrived(mut fill: Fill, mut ticket: Ticket, answer: Response<Incoming>, of: Flow) -> Response<Body> {
+async fn arrived(mut fill: Fill, mut ticket: Ticket, answer: Response<Incoming>, of: Flow) -> Response<Body> {
     let worker = Rc::clone(ticket.peer().worker());
     let (mut parts, incoming) = answer.into_parts();
     respond::strip(&mut parts.headers, &incoming);
     match fill.answer_head(parts.status, &mut parts.headers, When::of(&worker.clock)) {
-        Verdict::Pass => respond::stream(ticket, parts, (incoming, of), None),
-        Verdict::Store => respond::stream(ticket, parts, (incoming, of), Some(fill)),
+        Verdict::Pass => respond::stream(ticket, parts, (incoming, of), None).await,
+        Verdict::Store => respond::stream(ticket, parts, (incoming, of), Some(fill)).await,
         Verdict::StoreBehind(instead) => {
             Rest { incoming, of, fill: Some(fill), held: ticket.releases() }.read(&worker);
             at_hand(ticket, Cached::Miss, instead)

@@ -31,9 +31,9 @@ use crate::route::{Service, Settings};
 use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
-pub(crate) use mirror::mirror;
+use mirror::mirror;
 use spare::Spare;
-pub(crate) use upload::{Fate, Kept, Upload};
+pub(crate) use upload::{Fate, Kept, Source, Upload};
 
 /// A request on its way to a service.
 pub(crate) struct Errand<'a> {
@@ -52,13 +52,16 @@ pub(crate) struct Errand<'a> {
     pub(crate) upgrades: bool,
     /// Whether it is a call of gRPC, whose service is told the deadline in its words too.
     pub(crate) is_call: bool,
+    /// The service that gets a copy.
+    pub(crate) mirror: Option<usize>,
     /// The service that stands in for the first.
     pub(crate) failover: Option<usize>,
     /// What it has in common with others that are to reach the same endpoint.
     pub(crate) key: Option<u64>,
     /// The host that the client named, where its route keeps answers.
     pub(crate) named: Option<Box<HeaderValue>>,
-    /// Whether it is sent once more for nothing where a connection turns out to be closed.
+    /// Whether it is sent once more for nothing where a connection turns out to be closed; said from the beginning of one
+    /// that changes nothing, whatever its method says.
     pub(crate) is_free: bool,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
@@ -81,44 +84,50 @@ impl From<Problem> for Failed {
 
 impl Errand<'_> {
     /// Sends the request: the answer, and the connection that it still occupies.
-    pub(crate) async fn send(
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep each of its arguments twice")]
+    pub(crate) fn send(
         mut self,
         mut request: Request<Upload>,
         trace: &TraceContext,
-    ) -> Result<(Response<Incoming>, Lease), Problem> {
-        let mut spare = Spare::of(&request, &self);
-        self.is_free = spare.as_ref().is_some_and(Spare::is_for_free);
-        let mut tries = Tries::default();
-        let mut unsent_left = UNSENT_RETRIES;
-        let mut is_again = false;
-        loop {
-            let mut sent = self.attempt(request, is_again).await;
-            is_again = true;
-            request = match &mut sent {
-                Err(Failed { unsent, .. }) if unsent_left > 0 && unsent.is_some() => {
-                    unsent_left -= 1;
-                    match unsent.take() {
-                        Some(unsent) => unsent,
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Problem>> {
+        async move {
+            if let Some(service) = self.mirror {
+                mirror(&self, service, &request, trace);
+            }
+            let mut spare = Spare::of(&request, &self);
+            self.is_free = spare.as_ref().is_some_and(Spare::is_for_free);
+            let mut tries = Tries::default();
+            let mut unsent_left = UNSENT_RETRIES;
+            let mut is_again = false;
+            loop {
+                let mut sent = self.attempt(request, is_again).await;
+                is_again = true;
+                request = match &mut sent {
+                    Err(Failed { unsent, .. }) if unsent_left > 0 && unsent.is_some() => {
+                        unsent_left -= 1;
+                        match unsent.take() {
+                            Some(unsent) => unsent,
+                            None => return sent.map_err(|failed| failed.problem),
+                        }
+                    }
+                    Err(failed) if spare.as_mut().is_some_and(|spare| spare.is_free(failed)) => {
+                        match spare.as_mut().and_then(Spare::take) {
+                            Some(again) => again,
+                            None => return sent.map_err(|failed| failed.problem),
+                        }
+                    }
+                    _ => match self.again(&sent, &mut tries, spare.as_mut(), trace) {
+                        Some((again, pause)) => {
+                            // The connection, and what is left of the answer on it, goes before the pause.
+                            drop(sent);
+                            sleep(pause).await;
+                            again
+                        }
                         None => return sent.map_err(|failed| failed.problem),
-                    }
-                }
-                Err(failed) if spare.as_mut().is_some_and(|spare| spare.is_free(failed)) => {
-                    match spare.as_mut().and_then(Spare::take) {
-                        Some(again) => again,
-                        None => return sent.map_err(|failed| failed.problem),
-                    }
-                }
-                _ => match self.again(&sent, &mut tries, spare.as_mut(), trace) {
-                    Some((again, pause)) => {
-                        // The connection, and what is left of the answer on it, goes before the pause.
-                        drop(sent);
-                        sleep(pause).await;
-                        again
-                    }
-                    None => return sent.map_err(|failed| failed.problem),
-                },
-            };
-            self.metrics(|metrics| metrics.retries.inc());
+                    },
+                };
+                self.metrics(|metrics| metrics.retries.inc());
+            }
         }
     }
 
@@ -164,74 +173,79 @@ impl Errand<'_> {
     }
 
     /// Sends it once.
-    async fn attempt(
+    #[expect(clippy::manual_async_fn, reason = "as above")]
+    fn attempt(
         &mut self,
         mut request: Request<Upload>,
         is_again: bool,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
-        let mut now = self.worker.clock.now();
-        let pooled = match self.pooled(is_again, now)? {
-            // Rare: boxed, as below.
-            Ok((lease, rested)) if !self.is_free && rested > REST_LOOK => Box::pin(look_again(lease)).await,
-            pooled => pooled.map(|(lease, _)| lease),
-        };
-        let mut lease = match pooled {
-            Ok(lease) => {
-                self.metrics(|metrics| metrics.reuses.inc());
-                lease
-            }
-            Err(turn) => {
-                // Rare, and large: boxed, so that requests that need no new connection do not carry it.
-                let lease = Box::pin(self.connect(turn, is_again)).await?;
-                now = self.worker.clock.now();
-                lease
-            }
-        };
-        admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
-        let answer = match &mut lease.line {
-            Line::Alone(alone) => {
-                spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
-                let sent = alone.connection.sender.try_send_request(request);
-                self.answered(sent, now).await
-            }
-            Line::Stream(seat) => {
-                let is_secure = self.service()?.transport.is_secure();
-                spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
-                let mut sender = seat.sender();
-                let sent = sender.try_send_request(request);
-                self.answered(sent, now).await
-            }
-        };
-        let now = self.worker.clock.now();
-        match answer {
-            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
-                lease.turn.sees(Seen::Failure, now);
-                Err(Problem::BadAnswer.into())
-            }
-            Ok(Ok(answer)) => {
-                let outcome = ClassifyHttp::default().head(answer.status(), answer.headers());
-                match outcome.health() {
-                    Health::Good => lease.turn.sees(Seen::Success, now),
-                    Health::Bad => lease.turn.sees(Seen::Failure, now),
-                    Health::Unknown => {}
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failed>> {
+        async move {
+            let mut now = self.worker.clock.now();
+            let pooled = match self.pooled(is_again, now)? {
+                // Rare: boxed, as below.
+                Ok((lease, rested)) if !self.is_free && rested > REST_LOOK => {
+                    Box::pin(look_again(lease)).await
                 }
-                Ok((answer, lease))
-            }
-            Ok(Err(error)) => {
-                let failed = self.failed(error);
-                // What was never sent, or broke off because the client did, says nothing about the endpoint.
-                if failed.unsent.is_none() && failed.problem.outcome().is_some() {
+                pooled => pooled.map(|(lease, _)| lease),
+            };
+            let mut lease = match pooled {
+                Ok(lease) => {
+                    self.metrics(|metrics| metrics.reuses.inc());
+                    lease
+                }
+                Err(turn) => {
+                    // Rare, and large: boxed, so that requests that need no new connection do not carry it.
+                    let lease = Box::pin(self.connect(turn, is_again)).await?;
+                    now = self.worker.clock.now();
+                    lease
+                }
+            };
+            admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
+            let answer = match &mut lease.line {
+                Line::Alone(alone) => {
+                    spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                    let sent = alone.connection.sender.try_send_request(request);
+                    self.answered(sent, now).await
+                }
+                Line::Stream(seat) => {
+                    let is_secure = self.service()?.transport.is_secure();
+                    spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
+                    let mut sender = seat.sender();
+                    let sent = sender.try_send_request(request);
+                    self.answered(sent, now).await
+                }
+            };
+            let now = self.worker.clock.now();
+            match answer {
+                Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !self.upgrades => {
                     lease.turn.sees(Seen::Failure, now);
+                    Err(Problem::BadAnswer.into())
                 }
-                self.tried.extend(lease.turn.endpoint());
-                Err(failed)
-            }
-            Err(problem) => {
-                if problem == Problem::UpstreamTimeout {
-                    lease.turn.sees(Seen::Failure, now);
+                Ok(Ok(answer)) => {
+                    let outcome = ClassifyHttp::default().head(answer.status(), answer.headers());
+                    match outcome.health() {
+                        Health::Good => lease.turn.sees(Seen::Success, now),
+                        Health::Bad => lease.turn.sees(Seen::Failure, now),
+                        Health::Unknown => {}
+                    }
+                    Ok((answer, lease))
                 }
-                self.tried.extend(lease.turn.endpoint());
-                Err(problem.into())
+                Ok(Err(error)) => {
+                    let failed = self.failed(error);
+                    // What was never sent, or broke off because the client did, says nothing about the endpoint.
+                    if failed.unsent.is_none() && failed.problem.outcome().is_some() {
+                        lease.turn.sees(Seen::Failure, now);
+                    }
+                    self.tried.extend(lease.turn.endpoint());
+                    Err(failed)
+                }
+                Err(problem) => {
+                    if problem == Problem::UpstreamTimeout {
+                        lease.turn.sees(Seen::Failure, now);
+                    }
+                    self.tried.extend(lease.turn.endpoint());
+                    Err(problem.into())
+                }
             }
         }
     }

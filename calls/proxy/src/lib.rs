@@ -39,6 +39,7 @@ mod access;
 mod hop_by_hop;
 mod problem;
 mod respond;
+mod transform;
 mod tunnel;
 mod upgrade;
 

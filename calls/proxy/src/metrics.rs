@@ -80,6 +80,8 @@ pub struct Metrics {
     pub(crate) connections_refused: Counter,
     /// Connections whose TLS handshake failed.
     pub(crate) handshake_failures: Counter,
+    /// Requests whose hook could not be asked, or answered something else than a verdict.
+    pub(crate) hook_failures: Counter,
     /// Connections of balancers that did not begin with who their client is.
     pub(crate) proxy_protocol_failures: Counter,
     /// Connections closed because their client asked and gave up too often.
@@ -128,6 +130,7 @@ impl Default for Metrics {
             connections_resting: Gauge::default(),
             connections_refused: Counter::default(),
             connections_abused: Counter::default(),
+            hook_failures: Counter::default(),
             handshake_failures: Counter::default(),
             proxy_protocol_failures: Counter::default(),
         }
@@ -151,6 +154,8 @@ impl Metrics {
         registry.register("connections_refused", refused, self.connections_refused.clone());
         let abused = "Connections closed because their client asked and gave up too often";
         registry.register("connections_abused", abused, self.connections_abused.clone());
+        let failures = "Requests whose hook could not be asked, or gave no verdict";
+        registry.register("hook_failures", failures, self.hook_failures.clone());
         let failures = "Connections whose TLS handshake failed";
         registry.register("handshake_failures", failures, self.handshake_failures.clone());
         let failures =

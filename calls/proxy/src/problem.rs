@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use mamparo_context::Fault;
 use mamparo_policy::{Outcome, Policy, http as policy_http};
+use mamparo_transform::template::TemplateError;
 
 use crate::accept::Refusal;
 
@@ -58,6 +59,14 @@ pub(crate) enum Problem {
     BrokenOff,
     #[error("the answer of the service is not HTTP")]
     BadAnswer,
+    #[error("{0}")]
+    Template(TemplateError),
+    #[error("the answer of the service cannot be put together anew")]
+    AnswerTemplate,
+    #[error("whoever decides about this request cannot be asked at the moment")]
+    Hook,
+    #[error("there is no memory for the answer at the moment")]
+    Memory,
     #[error("the service did not answer in time")]
     UpstreamTimeout,
     #[error("the deadline of the request has passed")]
@@ -105,6 +114,10 @@ impl Problem {
             Self::NoEndpoint => "service-absent",
             Self::BrokenOff => "service-broke-off",
             Self::BadAnswer => "service-answer-malformed",
+            Self::Template(_) => "body-not-transformed",
+            Self::AnswerTemplate => "service-answer-not-transformed",
+            Self::Hook => "hook-failed",
+            Self::Memory => "no-memory",
             Self::UpstreamTimeout => "service-timeout",
             Self::Deadline => "deadline-passed",
             Self::NotCached => "not-cached",
@@ -131,11 +144,15 @@ impl Problem {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::IdentityRequired => StatusCode::UNAUTHORIZED,
-            Self::Unreachable | Self::NoEndpoint | Self::BrokenOff | Self::TooManyConnections => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unreachable
+            | Self::NoEndpoint
+            | Self::BrokenOff
+            | Self::TooManyConnections
+            | Self::Hook
+            | Self::Memory => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Template(error) => error.request_status(),
             Self::Refused(refusal) => policy_http::status(&refusal),
-            Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::BadAnswer | Self::AnswerTemplate => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout | Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -143,9 +160,12 @@ impl Problem {
     /// When to come again, where that can help.
     const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unreachable | Self::NoEndpoint | Self::BrokenOff | Self::TooManyConnections => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Unreachable
+            | Self::NoEndpoint
+            | Self::BrokenOff
+            | Self::TooManyConnections
+            | Self::Hook
+            | Self::Memory => Some(Duration::from_secs(1)),
             Self::Refused(refusal) => match refusal.retry_after {
                 Some(after) => Some(after),
                 None => Some(Duration::from_secs(1)),
@@ -158,9 +178,11 @@ impl Problem {
     pub(crate) fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Unreachable | Self::NoEndpoint => Some(Outcome::Failure(Fault::upstream())),
-            Self::BrokenOff | Self::BadAnswer | Self::UpstreamTimeout | Self::Deadline => {
-                Some(Outcome::Failure(Fault::upstream().indeterminate()))
-            }
+            Self::BrokenOff
+            | Self::BadAnswer
+            | Self::AnswerTemplate
+            | Self::UpstreamTimeout
+            | Self::Deadline => Some(Outcome::Failure(Fault::upstream().indeterminate())),
             _ => None,
         }
     }

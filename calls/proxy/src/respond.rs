@@ -2,6 +2,7 @@
 //! says what became of the request.
 
 mod body;
+mod stream;
 mod ticket;
 mod timing;
 
@@ -18,15 +19,17 @@ use mamparo_http_cache::Fill;
 use tokio::task::spawn_local;
 
 use crate::accept::Seat;
-use crate::grpc;
+use crate::grpc::{self, Call};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::route::Own;
+use crate::transform::{Changed, Stopped};
 use crate::tunnel::Tunnel;
 use crate::upgrade::{self, Client};
 pub(crate) use body::Body;
+pub(crate) use stream::{BrokenOff, Left, Stream, Tail};
 pub(crate) use ticket::{Held, Taken, Ticket};
 
 /// What the body of an answer comes over, and by when it must have come.
@@ -36,7 +39,7 @@ pub(crate) struct Flow {
 }
 
 /// Passes on the answer of a service.
-pub(crate) fn service(
+pub(crate) async fn service(
     ticket: Ticket,
     answer: Response<Incoming>,
     lease: Lease,
@@ -44,7 +47,12 @@ pub(crate) fn service(
 ) -> Response<Body> {
     let (mut parts, incoming) = answer.into_parts();
     strip(&mut parts.headers, &incoming);
-    stream(ticket, parts, (incoming, Flow { lease, deadline }), None)
+    let of = (incoming, Flow { lease, deadline });
+    match ticket.transforming {
+        None => plain(ticket, parts, of),
+        // Boxed: routes that change nothing do not carry it.
+        Some(_) => Box::pin(stream(ticket, parts, of, None)).await,
+    }
 }
 
 /// Removes what the head of an answer says of the connection that it came over.
@@ -57,17 +65,43 @@ pub(crate) fn strip(headers: &mut HeaderMap, incoming: &Incoming) {
     }
 }
 
-/// Passes on the answer of a service, whose head is the client's by now; what comes goes to `fill`, too.
-pub(crate) fn stream(
-    mut ticket: Ticket,
-    mut parts: Parts,
-    (incoming, of): (Incoming, Flow),
+/// Passes on the answer of a service, whose head is that of the connection to the client by now, as the route has it
+/// changed; what comes goes to `fill`, too.
+pub(crate) async fn stream(
+    ticket: Ticket,
+    parts: Parts,
+    of: (Incoming, Flow),
     fill: Option<Fill>,
 ) -> Response<Body> {
-    parts.version = Version::HTTP_11;
-    ticket.write_head(&mut parts.headers);
-    ticket.answered(parts.status);
-    Response::from_parts(parts, Body::service((incoming, of), fill, ticket))
+    let stream = Stream::new(of, fill, ticket.peer().worker());
+    let told = match &ticket.transforming {
+        Some(transforming) => transforming.told(parts, stream).await,
+        None => Ok((parts, Changed::Plain(stream))),
+    };
+    pass_on(ticket, told)
+}
+
+/// The same, where the route changes nothing.
+fn plain(ticket: Ticket, parts: Parts, of: (Incoming, Flow)) -> Response<Body> {
+    let stream = Stream::new(of, None, ticket.peer().worker());
+    pass_on(ticket, Ok((parts, Changed::Plain(stream))))
+}
+
+fn pass_on(mut ticket: Ticket, told: Result<(Parts, Changed), Problem>) -> Response<Body> {
+    match told {
+        Ok((mut parts, body)) => {
+            parts.version = Version::HTTP_11;
+            ticket.write_head(&mut parts.headers);
+            ticket.answered(parts.status);
+            Response::from_parts(parts, body.with(ticket))
+        }
+        Err(told) => {
+            if let Some(outcome) = told.outcome() {
+                ticket.came_to(|_| outcome);
+            }
+            problem(ticket, told, None)
+        }
+    }
 }
 
 /// Passes on an answer that grants another protocol, and what follows it.
@@ -109,15 +143,26 @@ pub(crate) fn own(mut ticket: Ticket, own: Own<'_>) -> Response<Body> {
             *response.status_mut() = status;
             response.headers_mut().insert(header::LOCATION, location);
         }
+        // It says all that there is to say.
+        Own::Preflight(answer) => {
+            let (parts, ()) = answer.into_parts();
+            ticket.answered(parts.status);
+            return finish(ticket, Response::from_parts(parts, Bytes::new()));
+        }
     }
+    ticket.own_answer(response.headers_mut());
     ticket.answered(response.status());
     finish(ticket, response)
 }
 
-/// Gives an answer that is at hand.
-pub(crate) fn at_hand(mut ticket: Ticket, answer: Response<Bytes>) -> Response<Body> {
-    ticket.answered(answer.status());
-    finish(ticket, answer)
+/// Gives an answer that is at hand, as the route has it changed.
+pub(crate) fn at_hand(ticket: Ticket, answer: Response<Bytes>) -> Response<Body> {
+    let (parts, bytes) = answer.into_parts();
+    let told = match &ticket.transforming {
+        Some(transforming) => transforming.told_at_hand(parts, bytes),
+        None => Ok((parts, Changed::Whole(bytes))),
+    };
+    pass_on(ticket, told)
 }
 
 /// Tells the client why there is no other answer.
@@ -128,13 +173,40 @@ pub(crate) fn problem(mut ticket: Ticket, problem: Problem, allow: Option<Header
     ticket.answered(response.status());
     ticket.failed(problem.code());
     if let Some(call) = ticket.call {
-        let message = format!("{}: {problem}", problem.code());
-        let head = grpc::trailers_only(call, response.status(), &message);
-        *response.status_mut() = head.status();
-        response.headers_mut().extend(head.into_parts().0.headers);
-        response.body_mut().clear();
+        as_call(call, &mut response, &format!("{}: {problem}", problem.code()));
     }
+    ticket.own_answer(response.headers_mut());
     finish(ticket, response)
+}
+
+/// Says why a request goes no further.
+pub(crate) fn stopped(ticket: Ticket, stopped: Stopped) -> Response<Body> {
+    match stopped {
+        Stopped::Problem(told) => problem(ticket, told, None),
+        Stopped::Denied(response) => denial(ticket, *response),
+    }
+}
+
+/// Gives the answer of whoever decides about requests, which is no.
+fn denial(mut ticket: Ticket, mut response: Response<Bytes>) -> Response<Body> {
+    ticket.answered(response.status());
+    ticket.failed("hook-denied");
+    if let Some(call) = ticket.call {
+        let message = String::from_utf8_lossy(response.body()).into_owned();
+        as_call(call, &mut response, &message);
+    }
+    ticket.own_answer(response.headers_mut());
+    finish(ticket, response)
+}
+
+/// Tells a failure in the words of gRPC.
+fn as_call(call: Call, response: &mut Response<Bytes>, message: &str) {
+    let head = grpc::trailers_only(call, response.status(), message);
+    *response.status_mut() = head.status();
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.extend(head.into_parts().0.headers);
+    response.body_mut().clear();
 }
 
 /// Says the length once, where a service said it several times over.

@@ -20,6 +20,7 @@ mod matches;
 mod path;
 mod paths;
 mod pattern;
+mod preflight;
 mod query;
 mod rewrite;
 mod routing;
@@ -39,10 +40,11 @@ use mamparo_balance::{BalanceConfig, Endpoint};
 use mamparo_http_cache::HttpCache;
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
+use mamparo_transform::Transform;
 
 use crate::transport::Transport;
 pub use entrance::Passage;
-pub(crate) use find::{Own, find};
+pub(crate) use find::{Captures, Own, find};
 pub(crate) use host::host_of;
 pub use host::{Host, InvalidHost};
 pub use matches::{HeaderMatch, Match, Path, QueryMatch, Wanted};
@@ -84,6 +86,8 @@ pub struct Settings {
     pub retry: Option<Arc<Retry>>,
     /// How much of a body is kept so that it can be sent again, in bytes; a larger one is sent once.
     pub replay_bytes: usize,
+    /// What is changed about requests and answers on their way.
+    pub transform: Option<Arc<Transform>>,
     /// Whether answers say in `server-timing` how long they took, and how much of that the service did.
     pub server_timing: bool,
 }
@@ -100,6 +104,7 @@ impl Default for Settings {
             cache: None,
             retry: None,
             replay_bytes: 64 * 1024,
+            transform: None,
             server_timing: false,
         }
     }

@@ -7,14 +7,14 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::accept::{Cut, Peer, Protocol};
-use crate::forward::{Errand, Upload};
+use crate::forward::{Errand, Source, Upload};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, cached, forward, identify, respond, route, upgrade};
+use crate::{admit, cached, identify, respond, route, transform, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -38,73 +38,92 @@ enum Onward<'a> {
 }
 
 /// Answers one request of a connection. `cut` is told its deadline, where somebody else must keep it.
-pub(crate) async fn walk(peer: Rc<Peer>, mut request: Request<Incoming>, cut: Option<Cut>) -> Response<Body> {
-    let refusal = peer.wire.begin();
-    let mut ticket = Ticket::new(&peer, &request);
-    let snapshot = Rc::clone(&ticket.snapshot);
-    let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
-    let asks_upgrade = request.headers().contains_key(header::UPGRADE);
-    let client = upgrade::asked(&peer, &mut request);
-    let (mut errand, request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal) {
-        Ok(Onward::Service(errand, request)) => (errand, request),
-        Ok(Onward::Own(own)) => {
-            peer.wire.hand_over(false);
-            return respond::own(ticket, own);
-        }
-        Err(Turned { problem, allow }) => {
-            peer.wire.hand_over(false);
-            return respond::problem(ticket, problem, allow);
-        }
-    };
-    if let Some(cut) = &cut {
-        cut.at(errand.deadline);
-    }
-    errand.upgrades = client.is_some();
-    let settings = errand.settings;
-    if let (Some(cache), None) = (&settings.cache, &client) {
-        // Boxed: routes that keep nothing do not carry it.
-        let answer = Box::pin(cached::walk(cache, ticket, errand, request)).await;
-        peer.wire.hand_over(false);
-        return answer;
-    }
-    if let Some(policies) = &errand.settings.policies {
-        match admit::enter(policies, &ticket.trace, errand.deadline).await {
-            Ok(permit) => ticket.holds(permit),
-            Err(problem) => {
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep each of its arguments twice")]
+pub(crate) fn walk(
+    peer: Rc<Peer>,
+    mut request: Request<Incoming>,
+    cut: Option<Cut>,
+) -> impl Future<Output = Response<Body>> {
+    async move {
+        let refusal = peer.wire.begin();
+        let mut ticket = Ticket::new(&peer, &request);
+        let snapshot = Rc::clone(&ticket.snapshot);
+        let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
+        let asks_upgrade = request.headers().contains_key(header::UPGRADE);
+        let client = upgrade::asked(&peer, &mut request);
+        let (mut errand, mut request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal)
+        {
+            Ok(Onward::Service(errand, request)) => (errand, request),
+            Ok(Onward::Own(own)) => {
                 peer.wire.hand_over(false);
-                return respond::problem(ticket, problem, None);
+                return respond::own(ticket, own);
             }
-        }
-    }
-    let deadline = errand.deadline;
-    ticket.asks_service();
-    let answered = errand.send(request, &ticket.trace).await;
-    ticket.hears_service();
-    if let (Ok((answer, _)), Some(client)) = (&answered, client)
-        && upgrade::is_granted(answer)
-    {
-        peer.wire.hand_over(true);
-        return match answered {
-            Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
-            Err(problem) => respond::problem(ticket, problem, None),
+            Err(Turned { problem, allow }) => {
+                peer.wire.hand_over(false);
+                return respond::problem(ticket, problem, allow);
+            }
         };
-    }
-    if asks_upgrade {
-        peer.wire.hand_over(false);
-    }
-    match answered {
-        Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            respond::problem(ticket, Problem::BadAnswer, None)
+        if let Some(cut) = &cut {
+            cut.at(errand.deadline);
         }
-        Ok((answer, lease)) => {
-            ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
-            respond::service(ticket, answer, lease, deadline)
+        errand.upgrades = client.is_some();
+        let settings = errand.settings;
+        if let (Some(cache), None) = (&settings.cache, &client) {
+            // Boxed: routes that keep nothing do not carry it.
+            let answer = Box::pin(cached::walk(cache, ticket, errand, request)).await;
+            peer.wire.hand_over(false);
+            return answer;
         }
-        Err(problem) => {
-            if let Some(outcome) = problem.outcome() {
-                ticket.came_to(|_| outcome);
+        if let Some(policies) = &errand.settings.policies {
+            match admit::enter(policies, &ticket.trace, errand.deadline).await {
+                Ok(permit) => ticket.holds(permit),
+                Err(problem) => {
+                    peer.wire.hand_over(false);
+                    return respond::problem(ticket, problem, None);
+                }
             }
-            respond::problem(ticket, problem, None)
+        }
+        if ticket.transforming.is_some() {
+            let as_asked = std::mem::take(&mut request);
+            // Boxed: routes that change nothing do not carry it.
+            match Box::pin(transform::onward(&mut ticket, &mut errand, as_asked)).await {
+                Ok(changed) => request = changed,
+                Err(stopped) => {
+                    peer.wire.hand_over(false);
+                    return respond::stopped(ticket, stopped);
+                }
+            }
+        }
+        let deadline = errand.deadline;
+        ticket.asks_service();
+        let answered = errand.send(request, &ticket.trace).await;
+        ticket.hears_service();
+        if let (Ok((answer, _)), Some(client)) = (&answered, client)
+            && upgrade::is_granted(answer)
+        {
+            peer.wire.hand_over(true);
+            return match answered {
+                Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
+                Err(problem) => respond::problem(ticket, problem, None),
+            };
+        }
+        if asks_upgrade {
+            peer.wire.hand_over(false);
+        }
+        match answered {
+            Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                respond::problem(ticket, Problem::BadAnswer, None)
+            }
+            Ok((answer, lease)) => {
+                ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
+                respond::service(ticket, answer, lease, deadline).await
+            }
+            Err(problem) => {
+                if let Some(outcome) = problem.outcome() {
+                    ticket.came_to(|_| outcome);
+                }
+                respond::problem(ticket, problem, None)
+            }
         }
     }
 }
@@ -155,6 +174,12 @@ fn past_the_stops<'a>(
     if way.settings.server_timing {
         ticket.is_timed();
     }
+    if let Some(transform) = &way.settings.transform {
+        ticket.is_transformed(transform, &request, std::mem::take(&mut way.captures));
+        if let Some(answer) = transform.preflight(request.method(), request.headers()) {
+            return Ok(Onward::Own(Own::Preflight(answer)));
+        }
+    }
     identify::check(way.access)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
@@ -164,6 +189,10 @@ fn past_the_stops<'a>(
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
+    let (body, is_grpc_web) = match &ticket.transforming {
+        Some(transforming) => (transforming.body(body), transforming.is_grpc_web()),
+        None => (Source::Plain(body), false),
+    };
     let upload = Upload::new(body, bound, worker.limits.body_idle, &peer.wire, &worker.clock);
     let named = way.settings.cache.as_ref().and_then(|_| parts.headers.get(header::HOST).cloned());
     if let Some(host) = way.host {
@@ -196,20 +225,17 @@ fn past_the_stops<'a>(
         deadline,
         fate,
         kept,
-        takes_trailers: stripped.takes_trailers,
+        takes_trailers: stripped.takes_trailers || is_grpc_web,
         upgrades: false,
         is_call: ticket.call.is_some(),
+        mirror: way.mirror,
         failover: way.failover,
         key,
         named: named.map(Box::new),
         is_free: false,
         tried: Vec::new(),
     };
-    let request = Request::from_parts(parts, upload);
-    if let Some(mirror) = way.mirror {
-        forward::mirror(&errand, mirror, &request, &ticket.trace);
-    }
-    Ok(Onward::Service(errand, request))
+    Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
 }
 
 #[cfg(test)]
@@ -226,6 +252,6 @@ mod tests {
         let walk = size(walk);
         assert!(walk <= 4 * 1024, "{walk} bytes");
         assert!(size_of::<Ticket>() <= 352, "{} bytes", size_of::<Ticket>());
-        assert!(size_of::<Body>() <= 576, "{} bytes", size_of::<Body>());
+        assert!(size_of::<Body>() <= 592, "{} bytes", size_of::<Body>());
     }
 }

@@ -42,7 +42,7 @@ pub struct Template {
 }
 
 /// Why a body cannot be put together anew.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The body does not say that it is JSON, or is compressed.
     #[error("the body is not plain JSON by its headers")]
@@ -69,7 +69,7 @@ pub enum TemplateError {
 
 impl TemplateError {
     /// What a client is answered where its request was it. Where it was an answer of the service, it is 502.
-    pub fn request_status(&self) -> StatusCode {
+    pub const fn request_status(&self) -> StatusCode {
         match self {
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::OutputTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -37,7 +37,8 @@ use crate::{Content, InvalidConfig, Variables};
 ///    it.
 /// 6. Where [`rewrites_request`](Self::rewrites_request) says so: the body is gathered up to so many bytes (unless it
 ///    was for the hook), and [`rewrite_request`](Self::rewrite_request) makes the new one.
-/// 7. [`request_body`](Self::request_body) wraps the body, whatever became of it. The request is sent; over HTTP/2 where
+/// 7. [`request_body`](Self::request_body) wraps the body, whatever became of it; or wraps it before it is gathered: a
+///    hook is shown the messages then, and not their base64. The request is sent; over HTTP/2 where
 ///    [`Exchange::is_grpc_web`] says so.
 /// 8. Where [`rewrites_answer`](Self::rewrites_answer) says so of the answer: its body is gathered, and
 ///    [`rewrite_answer`](Self::rewrite_answer) makes the new one.
@@ -101,6 +102,16 @@ impl Transform {
     pub fn captures(&self) -> impl Iterator<Item = &str> {
         let templates = self.request_template.iter().chain(&self.answer_template);
         self.headers.captures().chain(templates.flat_map(Template::captures))
+    }
+
+    /// Whether it answers preflight requests, which then must reach its route whatever methods that takes.
+    pub fn answers_preflights(&self) -> bool {
+        self.cors.is_some()
+    }
+
+    /// Whether it makes calls by gRPC-Web calls by gRPC, for which services are spoken to over HTTP/2.
+    pub fn takes_grpc_web(&self) -> bool {
+        self.grpc_web.is_some()
     }
 
     /// Remembers what the answer will need.

@@ -106,6 +106,7 @@ fn type_of_one(root: &Json, schema: &Map<String, Json>) -> String {
             _ => "number".into(),
         },
         Some(&"boolean") => "`true` or `false`".into(),
+        None if kinds(schema).next().is_none() => "anything".into(),
         None => kinds(schema).map(|kind| format!("`{{{kind}: ...}}`")).collect::<Vec<_>>().join(" or "),
         _ => "text".into(),
     }

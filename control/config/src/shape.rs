@@ -48,6 +48,9 @@ impl Walk<'_> {
         if matches!(node.value, Value::Scalar(Json::Null)) && switches_off(schema) {
             return;
         }
+        if takes_anything(schema) {
+            return;
+        }
         let alternatives = alternatives(self.root, schema);
         let fits = |schema: &&Map<String, Json>| holds(node, schema);
         let Some(schema) = alternatives.iter().copied().find(fits) else {
@@ -171,6 +174,12 @@ impl Walk<'_> {
             self.problems.push(Problem { file, line, column, path, message, suggestion });
         }
     }
+}
+
+/// Whether anything may stand there: the schema names no kind of value.
+fn takes_anything(schema: &Json) -> bool {
+    const KINDS: [&str; 6] = ["$ref", "anyOf", "const", "enum", "oneOf", "type"];
+    schema.as_object().is_some_and(|schema| KINDS.iter().all(|kind| !schema.contains_key(*kind)))
 }
 
 /// Whether a schema is about such a value, whatever it says of its parts.

@@ -1,5 +1,6 @@
 //! From the routes of the configuration to those of the proxy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use mamparo_proxy::{
 };
 
 use mamparo_transform::forwarded::Forwarded;
+use mamparo_transform::{Transform, TransformConfig};
 
 use super::kept::Kept;
 use crate::failure::Failure;
@@ -77,10 +79,15 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
+            transform: route.transform.as_ref().map(transform).transpose()?,
             server_timing: route.server_timing,
             ..Settings::default()
         },
     })
+}
+
+fn transform(own: &TransformConfig) -> Result<Arc<Transform>, Failure> {
+    Transform::new(own).map(Arc::new).map_err(unusable)
 }
 
 fn endpoint(one: &ServiceEndpoint) -> Endpoint {
@@ -208,6 +215,8 @@ mod tests {
     - {match: {path: /s}, service: a, public: true, rewrite: {strip_prefix: true}, failover: b, mirror: {service: b}}
     - {match: {path: /w, headers: {x-a: {regex: a+}}, query: {q: ''}}, services: [{service: a}, {service: b}], public: true}
     - {match: {path: /r}, redirect: {scheme: https, replace_prefix: /, status: 301}, public: true}
+    - {match: {template: '/c/{id}', methods: [GET]}, service: a, public: true, transform: {cors: {origins: ['*']},
+       compress: {}, headers: {request: {set: {x-id: '{id}'}}}, template: {answer: {body: {a: '{body.b}'}}}, external: {service: b}}}
     - {match: {path: /n, exact: true}, answer: {status: 404, headers: {x-a: b}}, public: true}
 ";
         assert_eq!(loads(routes).map(drop), Ok(()));

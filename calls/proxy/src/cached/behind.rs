@@ -109,6 +109,7 @@ pub(super) fn fetch(
             takes_trailers: false,
             upgrades: false,
             is_call: false,
+            mirror: None,
             is_free: false,
             failover,
             key,

@@ -16,8 +16,8 @@ use crate::limits::MIRRORS_PER_WORKER;
 use crate::worker::Worker;
 
 /// Sends a copy of `request` to this service too, unless enough copies are on their way already.
-pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
-    if errand.fate.is_some() {
+pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
+    if !request.body().is_end_stream() {
         return;
     }
     let Some(place) = Place::take(errand.worker) else { return };
@@ -39,6 +39,7 @@ pub(crate) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             takes_trailers,
             upgrades: false,
             is_call,
+            mirror: None,
             failover: None,
             key: None,
             named: None,

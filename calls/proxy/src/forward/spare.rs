@@ -7,6 +7,7 @@ use std::rc::Rc;
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
+use http_body::Body as _;
 use mamparo_context::{Context, IdempotencyKey, TraceContext};
 
 use super::{Errand, Failed, Kept, Upload};
@@ -17,31 +18,44 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A request that may be sent once more.
 pub(super) struct Spare {
     head: Request<()>,
-    /// Nothing where there is no body.
-    body: Option<Rc<Kept>>,
+    body: Again,
     /// Whether it may be sent once more without asking anybody: it changes nothing, and has no body.
     free: bool,
 }
 
+/// Where the body is taken from.
+enum Again {
+    /// It is at hand, or there is none.
+    AtHand(Upload),
+    Kept(Rc<Kept>),
+}
+
 impl Spare {
-    /// Of a request that has no body, or one that is kept.
+    /// Of a request that has no body, or one that is at hand or kept.
     pub(super) fn of(request: &Request<Upload>, errand: &Errand<'_>) -> Option<Self> {
-        let has_body = errand.fate.is_some();
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let free = is_safe && !has_body && errand.settings.repeat_safe;
-        if errand.upgrades || has_body && errand.kept.is_none() || !free && errand.settings.retry.is_none() {
+        let is_safe = is_safe && request.body().is_end_stream() || errand.is_free;
+        let free = is_safe && errand.settings.repeat_safe;
+        if errand.upgrades || !free && errand.settings.retry.is_none() {
             return None;
         }
+        let body = match &errand.kept {
+            Some(kept) => Again::Kept(Rc::clone(kept)),
+            None => Again::AtHand(request.body().copy()?),
+        };
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();
         *head.uri_mut() = request.uri().clone();
         *head.headers_mut() = request.headers().clone();
-        Some(Self { head, body: errand.kept.clone(), free })
+        Some(Self { head, body, free })
     }
 
     /// Whether it can be sent once more.
     pub(super) fn is_there(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| body.is_whole())
+        match &self.body {
+            Again::AtHand(_) => true,
+            Again::Kept(kept) => kept.is_whole(),
+        }
     }
 
     /// Whether it can be sent once more for nothing.
@@ -66,7 +80,10 @@ impl Spare {
         if !self.is_there() {
             return None;
         }
-        let body = self.body.as_ref().map_or(Upload::NONE, Kept::again);
+        let body = match &self.body {
+            Again::AtHand(body) => body.copy()?,
+            Again::Kept(kept) => kept.again(),
+        };
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method().clone();
         *request.uri_mut() = self.head.uri().clone();

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use mamparo_context::Clock;
+use mamparo_transform::{BodyError, RequestBody, Whole};
 use tokio::time::Sleep;
 
 use crate::accept::Wire;
@@ -18,37 +19,71 @@ use crate::limits::after;
 use crate::problem::Problem;
 
 /// The body of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Upload(Sort);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Sort {
+    #[default]
     None,
-    /// At hand, and of our own.
+    /// At hand: of our own, or held.
     Whole(Bytes),
+    /// The same with trailers. Boxed: it is rare.
+    Trailed(Box<Whole>),
     Streaming(Box<Streaming>),
+}
+
+/// A body as it comes from the client.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Plain(Incoming),
+    /// In words that the service does not know, and read on the way.
+    GrpcWeb(Box<RequestBody<Incoming>>),
 }
 
 #[derive(Debug)]
 struct Streaming {
-    source: Source,
+    frames: Frames,
     watch: Watch,
 }
 
 #[derive(Debug)]
-enum Source {
+enum Frames {
     /// Sent once.
-    Once(Incoming),
+    Once(Source),
     /// Sent again perhaps; so many of the frames that were kept have been passed on this time.
     Kept(Rc<Kept>, usize),
 }
 
-type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError<hyper::Error>>>>;
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Plain(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Inner),
+            Self::GrpcWeb(body) => Pin::new(&mut **body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(body) => body.is_end_stream(),
+            Self::GrpcWeb(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(body) => body.size_hint(),
+            Self::GrpcWeb(body) => body.size_hint(),
+        }
+    }
+}
 
 /// A body that may be sent again: what came of it so far is kept, up to a bound.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    incoming: RefCell<Incoming>,
+    source: RefCell<Source>,
     frames: RefCell<Vec<Bytes>>,
     /// How many more bytes are kept; nothing when more came, so that it cannot be sent again.
     left: Cell<Option<usize>>,
@@ -71,7 +106,7 @@ impl Kept {
         let (bound, idle) = self.bounds;
         let fate = Rc::clone(&self.fate);
         let watch = Watch::new(fate, bound, idle, &self.wire, &self.clock);
-        Upload(Sort::Streaming(Box::new(Streaming { source: Source::Kept(Rc::clone(self), 0), watch })))
+        Upload(Sort::Streaming(Box::new(Streaming { frames: Frames::Kept(Rc::clone(self), 0), watch })))
     }
 
     fn keep(&self, frame: &Frame<Bytes>) {
@@ -90,17 +125,17 @@ impl Kept {
     }
 }
 
-impl Source {
+impl Frames {
     /// The next frame, and whether it comes for the first time.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> (Polled, bool) {
         match self {
-            Self::Once(incoming) => (Pin::new(incoming).poll_frame(cx), true),
+            Self::Once(source) => (source.poll_frame(cx), true),
             Self::Kept(kept, at) => {
                 if let Some(data) = kept.frames.borrow().get(*at) {
                     *at += 1;
                     return (Poll::Ready(Some(Ok(Frame::data(data.clone())))), false);
                 }
-                let polled = Pin::new(&mut *kept.incoming.borrow_mut()).poll_frame(cx);
+                let polled = kept.source.borrow_mut().poll_frame(cx);
                 if let Poll::Ready(Some(Ok(frame))) = &polled {
                     kept.keep(frame);
                     *at = kept.frames.borrow().len();
@@ -112,16 +147,14 @@ impl Source {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Once(incoming) => incoming.is_end_stream(),
-            Self::Kept(kept, at) => {
-                *at >= kept.frames.borrow().len() && kept.incoming.borrow().is_end_stream()
-            }
+            Self::Once(source) => source.is_end_stream(),
+            Self::Kept(kept, at) => *at >= kept.frames.borrow().len() && kept.source.borrow().is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Once(incoming) => incoming.size_hint(),
+            Self::Once(source) => source.size_hint(),
             // It is asked before the first frame.
             Self::Kept(kept, _) => kept.length,
         }
@@ -174,37 +207,55 @@ impl Upload {
         Self(Sort::Whole(bytes))
     }
 
-    pub(crate) fn new(
-        incoming: Incoming,
-        bound: u64,
-        idle: Duration,
-        wire: &Rc<Wire>,
-        clock: &Clock,
-    ) -> Self {
-        if incoming.is_end_stream() {
+    /// A body that was held.
+    pub(crate) fn held(whole: Whole) -> Self {
+        Self(match whole.trailers {
+            Some(_) => Sort::Trailed(Box::new(whole)),
+            None if whole.data.is_empty() => Sort::None,
+            None => Sort::Whole(whole.data),
+        })
+    }
+
+    /// Its bytes, where they are at hand.
+    pub(crate) fn bytes(&self) -> Option<Bytes> {
+        match &self.0 {
+            Sort::None => Some(Bytes::new()),
+            Sort::Whole(bytes) => Some(bytes.clone()),
+            Sort::Trailed(whole) => Some(whole.data.clone()),
+            Sort::Streaming(_) => None,
+        }
+    }
+
+    /// The same, where it is at hand.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match &self.0 {
+            Sort::None => Some(Self::NONE),
+            Sort::Whole(bytes) => Some(Self(Sort::Whole(bytes.clone()))),
+            Sort::Trailed(whole) => Some(Self(Sort::Trailed(whole.clone()))),
+            Sort::Streaming(_) => None,
+        }
+    }
+
+    pub(crate) fn new(source: Source, bound: u64, idle: Duration, wire: &Rc<Wire>, clock: &Clock) -> Self {
+        if source.is_end_stream() {
             return Self::NONE;
         }
         let watch = Watch::new(Rc::default(), bound, idle, wire, clock);
-        Self(Sort::Streaming(Box::new(Streaming { source: Source::Once(incoming), watch })))
+        Self(Sort::Streaming(Box::new(Streaming { frames: Frames::Once(source), watch })))
     }
 
     /// Keeps up to `bytes` of the body, so that it can be sent again.
     pub(crate) fn keep(self, bytes: usize) -> (Self, Option<Rc<Kept>>) {
         let Sort::Streaming(streaming) = self.0 else { return (self, None) };
-        let Streaming { source, watch } = *streaming;
-        let Source::Once(incoming) = source else {
-            return (Self(Sort::Streaming(Box::new(Streaming { source, watch }))), None);
+        let Streaming { frames, watch } = *streaming;
+        let source = match frames {
+            Frames::Once(source) if source.size_hint().lower() <= bytes as u64 => source,
+            frames => return (Self(Sort::Streaming(Box::new(Streaming { frames, watch }))), None),
         };
-        let length = incoming.size_hint();
-        if length.lower() > bytes as u64 {
-            return (
-                Self(Sort::Streaming(Box::new(Streaming { source: Source::Once(incoming), watch }))),
-                None,
-            );
-        }
+        let length = source.size_hint();
         let kept = Rc::new(Kept {
             length,
-            incoming: RefCell::new(incoming),
+            source: RefCell::new(source),
             frames: RefCell::default(),
             left: Cell::new(Some(bytes)),
             fate: Rc::clone(&watch.fate),
@@ -212,21 +263,21 @@ impl Upload {
             wire: Rc::clone(&watch.wire),
             clock: watch.clock.clone(),
         });
-        let source = Source::Kept(Rc::clone(&kept), 0);
-        (Self(Sort::Streaming(Box::new(Streaming { source, watch }))), Some(kept))
+        let frames = Frames::Kept(Rc::clone(&kept), 0);
+        (Self(Sort::Streaming(Box::new(Streaming { frames, watch }))), Some(kept))
     }
 
     /// What will become of the body; nothing where there is none.
     pub(crate) fn fate(&self) -> Option<Rc<Fate>> {
         match &self.0 {
             Sort::Streaming(body) => Some(Rc::clone(&body.watch.fate)),
-            Sort::None | Sort::Whole(_) => None,
+            Sort::None | Sort::Whole(_) | Sort::Trailed(_) => None,
         }
     }
 
     /// Whether its length is not known in advance.
     pub(crate) fn is_open_ended(&self) -> bool {
-        matches!(&self.0, Sort::Streaming(body) if body.source.size_hint().exact().is_none())
+        matches!(&self.0, Sort::Streaming(body) if body.frames.size_hint().exact().is_none())
     }
 }
 
@@ -289,18 +340,28 @@ impl Body for Upload {
                 self.0 = Sort::None;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
+            Sort::Trailed(whole) if !whole.data.is_empty() => {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut whole.data)))));
+            }
+            Sort::Trailed(whole) => {
+                let trailers = whole.trailers.take();
+                self.0 = Sort::None;
+                return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+            }
         };
-        let Streaming { source, watch } = &mut **body;
-        let (polled, is_new) = source.poll_frame(cx);
+        let Streaming { frames, watch } = &mut **body;
+        let (polled, is_new) = frames.poll_frame(cx);
         match polled {
             // What was kept has been counted before.
             Poll::Ready(Some(Ok(frame))) if !is_new => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(Some(Ok(frame))) => {
-                let counted = watch.count(&frame, source.is_end_stream());
+                let counted = watch.count(&frame, frames.is_end_stream());
                 Poll::Ready(Some(counted.map(|()| frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
-                let problem = if watch.wire.body_is_broken() {
+            Poll::Ready(Some(Err(error))) => {
+                let problem = if matches!(error, BodyError::Base64) {
+                    Problem::Malformed("the text of a gRPC-Web request is not base64")
+                } else if watch.wire.body_is_broken() {
                     Problem::Framing("a chunk of the body is malformed")
                 } else {
                     Problem::BodyBroken
@@ -318,8 +379,8 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Sort::None => true,
-            Sort::Whole(_) => false,
-            Sort::Streaming(body) => body.source.is_end_stream(),
+            Sort::Whole(_) | Sort::Trailed(_) => false,
+            Sort::Streaming(body) => body.frames.is_end_stream(),
         }
     }
 
@@ -327,7 +388,8 @@ impl Body for Upload {
         match &self.0 {
             Sort::None => SizeHint::with_exact(0),
             Sort::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Sort::Streaming(body) => body.source.size_hint(),
+            Sort::Trailed(whole) => SizeHint::with_exact(whole.data.len() as u64),
+            Sort::Streaming(body) => body.frames.size_hint(),
         }
     }
 }

@@ -1,21 +1,16 @@
-//! The body of an answer on its way to the client: passed on frame by frame, only as fast as the client takes it,
-//! and not beyond the deadline.
+//! The body of an answer on its way to the client: passed on frame by frame, only as fast as the client takes it, and
+//! told to the ticket of its request, which ends with it.
 
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use mamparo_http_cache::Fill;
-use tokio::time::Sleep;
+use http_body::{Body as _, Frame, SizeHint};
+use mamparo_transform::AnswerBody;
 
-use super::{Flow, Ticket};
-use crate::cached::Rest;
-use crate::limits::after;
-use crate::pool::Lease;
+use super::Ticket;
+use super::stream::{BrokenOff, Left, Stream, Tail};
+use crate::transform;
 
 /// The body of an answer.
 pub(crate) struct Body {
@@ -24,30 +19,12 @@ pub(crate) struct Body {
     ticket: Option<Ticket>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation per request")]
 enum Content {
     Own(Option<Bytes>),
     Service(Stream),
-}
-
-struct Stream {
-    incoming: Incoming,
-    /// The connection that the answer occupies, until it has been read whole.
-    lease: Option<Lease>,
-    deadline: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether bytes came since the timer was set.
-    moved: bool,
-    /// Who keeps what comes.
-    fill: Option<Fill>,
-}
-
-/// Why the body of an answer breaks off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BrokenOff {
-    #[error("the service broke off its answer")]
-    Service(#[source] hyper::Error),
-    #[error("the answer stood still, or the deadline passed")]
-    Late,
+    /// What a service sends, in other words.
+    Changed(Pin<Box<AnswerBody<Tail>>>, Option<Left>),
 }
 
 impl Body {
@@ -63,79 +40,54 @@ impl Body {
     }
 
     /// The body that a service sends.
-    pub(crate) fn service(
-        (incoming, Flow { lease, deadline }): (Incoming, Flow),
-        fill: Option<Fill>,
-        ticket: Ticket,
-    ) -> Self {
-        let stream = Stream { incoming, lease: Some(lease), deadline, timer: None, moved: false, fill };
-        let mut body = Self { content: Content::Service(stream), ticket: Some(ticket) };
-        body.end_if_ended();
-        body
+    pub(crate) fn service(stream: Stream, ticket: Ticket) -> Self {
+        Self::new(Content::Service(stream), ticket)
     }
 
-    fn end_if_ended(&mut self) {
-        if matches!(&self.content, Content::Service(stream) if http_body::Body::is_end_stream(&stream.incoming))
-        {
-            self.end();
-        }
+    /// The same in other words; where it may be read on without the client, what that holds is left there.
+    pub(crate) fn changed(body: Pin<Box<AnswerBody<Tail>>>, left: Option<Left>, ticket: Ticket) -> Self {
+        Self::new(Content::Changed(body, left), ticket)
     }
 
-    /// All of it has been read: the connection to the service is free.
-    fn end(&mut self) {
-        let Some(ticket) = &mut self.ticket else { return };
-        ticket.completes();
-        let Content::Service(Stream { lease, fill, .. }) = &mut self.content else { return };
-        if let Some(fill) = fill.take() {
-            fill.finish();
+    fn new(content: Content, mut ticket: Ticket) -> Self {
+        if content.is_end_stream() {
+            ticket.completes();
         }
-        if let Some(lease) = lease.take() {
-            lease.give_back(ticket.peer().worker().clock.now());
-        }
+        Self { content, ticket: Some(ticket) }
     }
 }
 
 impl Drop for Body {
     /// The client is gone before the end: what is being kept is read on without it.
     fn drop(&mut self) {
-        if !matches!(&self.content, Content::Service(Stream { fill: Some(_), .. })) {
-            return;
-        }
-        let content = std::mem::replace(&mut self.content, Content::Own(None));
-        if let (Content::Service(stream), Some(ticket)) = (content, &mut self.ticket) {
-            let Stream { incoming, lease: Some(lease), deadline, fill, .. } = stream else { return };
-            let (worker, held) = (Rc::clone(ticket.peer().worker()), ticket.releases());
-            Rest { incoming, of: Flow { lease, deadline }, fill, held }.read(&worker);
+        let Some(ticket) = &mut self.ticket else { return };
+        match &self.content {
+            Content::Changed(_, Some(left)) => left.set(ticket.releases()),
+            Content::Service(stream) if stream.is_kept() => {
+                if let Content::Service(stream) = std::mem::replace(&mut self.content, Content::Own(None)) {
+                    stream.read_on(ticket.releases());
+                }
+            }
+            Content::Own(_) | Content::Service(_) | Content::Changed(_, None) => {}
         }
     }
 }
 
-impl Stream {
-    /// A piece has come: it is kept, too, as long as it is not too much.
-    fn keep(&mut self, data: &Bytes) {
-        if let Some(fill) = &mut self.fill {
-            fill.push(data);
-            if !fill.is_open() {
-                self.fill = None;
-            }
+impl Content {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Service(stream) => Pin::new(stream).poll_frame(cx),
+            Self::Changed(body, _) => body.as_mut().poll_frame(cx).map_err(transform::broken_off),
         }
     }
 
-    /// Nothing is there: how long that may last.
-    fn wait(&mut self, cx: &mut Context<'_>, ticket: &Ticket) -> Poll<()> {
-        let worker = ticket.peer().worker();
-        let until = || self.deadline.min(after(worker.clock.now(), worker.limits.body_idle)).into();
-        let timer = match &mut self.timer {
-            Some(timer) => {
-                if self.moved {
-                    timer.as_mut().reset(until());
-                }
-                timer
-            }
-            none => none.insert(Box::pin(tokio::time::sleep_until(until()))),
-        };
-        self.moved = false;
-        timer.as_mut().poll(cx)
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Service(stream) => stream.is_end_stream(),
+            Self::Changed(body, _) => body.is_end_stream(),
+        }
     }
 }
 
@@ -149,58 +101,31 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
         let Some(ticket) = &mut this.ticket else { return Poll::Ready(None) };
-        let stream = match &mut this.content {
-            Content::Own(bytes) => {
-                let frame = bytes.take().map(|bytes| {
-                    ticket.sends(bytes.len());
-                    Ok(Frame::data(bytes))
-                });
-                return Poll::Ready(frame);
-            }
-            Content::Service(stream) => stream,
-        };
-        match Pin::new(&mut stream.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                stream.moved = true;
+        let frame = ready!(this.content.poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     ticket.sends(data.len());
-                    stream.keep(data);
                 }
-                if frame.is_trailers() {
-                    this.end()
-                } else {
-                    this.end_if_ended()
+                if frame.is_trailers() || this.content.is_end_stream() {
+                    ticket.completes();
                 }
-                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                ticket.failed("service-broke-off");
-                stream.fill = None;
-                Poll::Ready(Some(Err(BrokenOff::Service(error))))
-            }
-            Poll::Ready(None) => {
-                this.end();
-                Poll::Ready(None)
-            }
-            Poll::Pending => stream.wait(cx, ticket).map(|()| {
-                ticket.failed("service-timeout");
-                stream.fill = None;
-                Some(Err(BrokenOff::Late))
-            }),
+            Some(Err(error)) => ticket.failed(error.code()),
+            None => ticket.completes(),
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Own(bytes) => bytes.is_none(),
-            Content::Service(stream) => http_body::Body::is_end_stream(&stream.incoming),
-        }
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Content::Service(stream) => http_body::Body::size_hint(&stream.incoming),
+            Content::Service(stream) => stream.size_hint(),
+            Content::Changed(body, _) => body.size_hint(),
         }
     }
 }

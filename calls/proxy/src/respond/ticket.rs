@@ -2,9 +2,10 @@
 //! ends.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mamparo_context::{Clock, SpanId, TraceContext};
@@ -12,6 +13,7 @@ use mamparo_policy::Outcome;
 use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
+use mamparo_transform::Transform;
 
 use super::timing::Timing;
 use crate::accept::{Peer, Protocol};
@@ -21,6 +23,8 @@ use crate::forward::Fate;
 use crate::grpc::Call;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
 use crate::origin::Origin;
+use crate::route::Captures;
+use crate::transform::{Facts, Transforming};
 use crate::worker::LocalSnapshot;
 use crate::{admit, identify};
 
@@ -67,6 +71,8 @@ pub(crate) struct Ticket {
     tunnelled: Option<u64>,
     /// Of a route with policies: they are told what the request came to when its answer has ended.
     held: Option<Box<Held>>,
+    /// Of a route that changes requests and answers.
+    pub(crate) transforming: Option<Box<Transforming>>,
     /// Of a route that tells it.
     timing: Option<Box<Timing>>,
 }
@@ -125,6 +131,7 @@ impl Ticket {
             complete: false,
             tunnelled: None,
             held: None,
+            transforming: None,
             timing: None,
         }
     }
@@ -162,6 +169,36 @@ impl Ticket {
     pub(crate) fn hears_service(&mut self) {
         if let Some(timing) = &mut self.timing {
             timing.answered = Some(self.peer.worker().clock.now());
+        }
+    }
+
+    /// From now on answers are changed as the route says.
+    pub(crate) fn is_transformed(
+        &mut self,
+        by: &Arc<Transform>,
+        request: &Request<Incoming>,
+        captures: Captures,
+    ) {
+        let origin = self.origin.as_deref();
+        let connection = &self.peer.client;
+        let facts = Facts {
+            client: self.client().clone(),
+            host: origin
+                .map_or_else(|| request.headers().get(header::HOST), |origin| origin.host.as_ref())
+                .cloned(),
+            tls: origin.map_or(connection.tls.is_some(), |origin| origin.tls),
+            uri: self.uri.clone(),
+            id: self.id.clone(),
+            route: self.taker_name(),
+            captures,
+        };
+        self.transforming = Some(Box::new(Transforming::begin(by, request, facts)));
+    }
+
+    /// Changes the head of an answer of the proxy's own, where the route does.
+    pub(super) fn own_answer(&self, headers: &mut HeaderMap) {
+        if let Some(transforming) = &self.transforming {
+            transforming.own_answer(headers);
         }
     }
 
@@ -259,6 +296,15 @@ impl Ticket {
 
     pub(crate) fn completes(&mut self) {
         self.complete = true;
+    }
+
+    fn taker_name(&self) -> Arc<str> {
+        let name = match self.taken {
+            Taken::Nothing => None,
+            Taken::Route(number, _) => self.snapshot.routing.routes().get(number).map(|route| &route.name),
+            Taken::ByName(number) => self.snapshot.by_name.get(number).map(|(name, _)| name),
+        };
+        name.map_or_else(|| NO_ROUTE.into(), Arc::clone)
     }
 
     /// The name of what took the request, its metrics, and the service it leads to.

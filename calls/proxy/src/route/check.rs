@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
+use mamparo_transform::Transform;
 
 use super::host::is_name;
 use super::matches::{Match, Path, Wanted};
+use super::preflight;
 use super::rewrite::Form;
-use super::routing::RoutingError;
+use super::routing::{RoutingError, Service};
 use super::split::{Share, Split};
+use super::table::Takes;
 use super::target::{Answer, PathRewrite, Redirect, Services, Target};
 use super::template::{Template, variables};
 use super::{Access, Route, Settings, path, pattern};
+use crate::transport::Speaks;
 
 /// A route that was checked.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct CheckedRoute {
     pub(crate) access: Access,
     pub(crate) settings: Settings,
     pub(super) leads: Leads,
+    /// The variables of the path that its transformation speaks of.
+    pub(super) captures: Box<[Arc<str>]>,
     /// Of each match how it takes paths; empty where nobody asks.
     pub(super) forms: Box<[Form]>,
 }
@@ -47,32 +53,45 @@ pub(super) struct Forward {
 struct Checker<'c> {
     route: &'c str,
     services: &'c HashMap<Arc<str>, usize>,
+    known: &'c [Arc<Service>],
 }
 
-/// The matches stay behind: they are put into the table.
+/// What it takes stays behind: that is put into the table.
 pub(super) fn check(
     route: Route,
     services: &HashMap<Arc<str>, usize>,
-) -> Result<(CheckedRoute, Vec<Match>), RoutingError> {
-    let checker = Checker { route: &route.name, services };
+    known: &[Arc<Service>],
+) -> Result<(CheckedRoute, Takes), RoutingError> {
+    let checker = Checker { route: &route.name, services, known };
     route.matches.iter().try_for_each(|one| checker.one(one))?;
     let mut matches = route.matches;
     if matches.is_empty() {
         matches.push(Match::default());
     }
+    let own = matches.len();
+    let captures = match &route.settings.transform {
+        Some(transform) => {
+            if transform.answers_preflights() {
+                let preflights: Vec<Match> = matches.iter().flat_map(preflight::matches).collect();
+                matches.extend(preflights);
+            }
+            checker.transform(transform, &route.target)?
+        }
+        None => Box::default(),
+    };
     let rewrite = match &route.target {
         Target::Services(services) => services.rewrite.path.as_ref(),
         Target::Redirect(redirect) => redirect.path.as_ref(),
         Target::Answer(_) => None,
     };
-    let forms = rewrite.map(|rewrite| checker.forms(rewrite, &matches)).transpose()?.unwrap_or_default();
+    let forms = checker.forms(rewrite, &captures, &matches)?;
     let leads = match route.target {
         Target::Services(services) => Leads::Services(checker.forward(services)?),
         Target::Redirect(redirect) => Leads::Redirect(Box::new(checker.redirect(redirect)?)),
         Target::Answer(answer) => Leads::Answer(Box::new(answer)),
     };
     let (name, access, settings) = (route.name.as_str().into(), route.access, route.settings);
-    Ok((CheckedRoute { name, access, settings, leads, forms }, matches))
+    Ok((CheckedRoute { name, access, settings, leads, captures, forms }, Takes { matches, own }))
 }
 
 impl Checker<'_> {
@@ -151,26 +170,60 @@ impl Checker<'_> {
         value.ok_or_else(|| self.error(format!("{host:?} is no host")))
     }
 
-    /// How each match takes paths, where they are rewritten.
-    fn forms(&self, rewrite: &PathRewrite, matches: &[Match]) -> Result<Box<[Form]>, RoutingError> {
-        let (PathRewrite::Prefix(text) | PathRewrite::Full(text)) = rewrite;
-        self.path(text)?;
+    /// Whether what is changed on the way fits where the route leads: the variables of paths that it speaks of.
+    fn transform(&self, transform: &Transform, target: &Target) -> Result<Box<[Arc<str>]>, RoutingError> {
+        if let Some(hook) = transform.external() {
+            self.service(&hook.config().service)?;
+        }
+        if let (true, Target::Services(services)) = (transform.takes_grpc_web(), target) {
+            let names = services.choice.iter().map(|one| &*one.name).chain(services.failover.as_deref());
+            let speaks = |name: &&str| {
+                let service = self.services.get(*name).and_then(|number| self.known.get(*number));
+                service.is_some_and(|service| service.transport.speaks == Speaks::Http1)
+            };
+            if let Some(name) = { names }.find(speaks) {
+                return Err(self.error(format!("gRPC-Web needs HTTP/2, and {name:?} speaks HTTP/1.1")));
+            }
+        }
+        let mut captures: Vec<Arc<str>> = transform.captures().map(Arc::from).collect();
+        captures.sort_unstable();
+        captures.dedup();
+        Ok(captures.into())
+    }
+
+    /// How each match takes paths, where they are rewritten or where somebody asks for their variables.
+    fn forms(
+        &self,
+        rewrite: Option<&PathRewrite>,
+        captures: &[Arc<str>],
+        matches: &[Match],
+    ) -> Result<Box<[Form]>, RoutingError> {
+        let mut names: Vec<&str> = captures.iter().map(|name| &**name).collect();
+        match rewrite {
+            None if names.is_empty() => return Ok(Box::default()),
+            None => {}
+            Some(PathRewrite::Prefix(text)) => self.path(text)?,
+            Some(PathRewrite::Full(text)) => {
+                self.path(text)?;
+                names.extend(variables(text));
+            }
+        }
+        let unknown = |name: &str| self.error(format!("no template has the variable {{{name}}}"));
         let form = |one: &Match| match (rewrite, &one.path) {
-            (PathRewrite::Prefix(_), Path::Prefix(prefix)) => {
+            (Some(PathRewrite::Prefix(_)), Path::Prefix(prefix)) if names.is_empty() => {
                 Ok(Form::Prefix(prefix.trim_end_matches('/').len()))
             }
-            (PathRewrite::Prefix(_), _) => Err(self.error("a prefix is to be replaced, but none is matched")),
-            (PathRewrite::Full(full), Path::Template(template)) => {
+            (Some(PathRewrite::Prefix(_)), Path::Exact(_) | Path::Template(_) | Path::Regex(_)) => {
+                Err(self.error("a prefix is to be replaced, but none is matched"))
+            }
+            (_, Path::Template(template)) => {
                 let template = Template::parse(template).map_err(|why| self.error(why))?;
-                match variables(full).find(|name| !template.has_variable(name)) {
-                    Some(name) => Err(self.error(format!("no template has the variable {{{name}}}"))),
+                match names.iter().find(|name| !template.has_variable(name)) {
+                    Some(name) => Err(unknown(name)),
                     None => Ok(Form::Template(template)),
                 }
             }
-            (PathRewrite::Full(full), _) => match variables(full).next() {
-                Some(name) => Err(self.error(format!("no template has the variable {{{name}}}"))),
-                None => Ok(Form::Other),
-            },
+            _ => names.first().map_or(Ok(Form::Other), |name| Err(unknown(name))),
         };
         matches.iter().map(form).collect()
     }

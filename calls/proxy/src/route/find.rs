@@ -1,9 +1,11 @@
 //! What a request asks for: its host and its path, each of which must be readable in one way only, and the route
 //! or the service they lead to.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderValue};
 use http::uri::Uri;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use super::cell::Asked;
 use super::check::{CheckedRoute, Forward, Leads};
@@ -33,12 +35,17 @@ pub(crate) struct Way<'a> {
     pub(crate) uri: Uri,
     /// The host that it is asked for, where that is not the one of the client.
     pub(crate) host: Option<&'a HeaderValue>,
+    pub(crate) captures: Captures,
 }
+
+/// What variables of the path stand for; only those that somebody asks for.
+pub(crate) type Captures = Vec<(Arc<str>, Box<str>)>;
 
 /// An answer of the proxy's own.
 pub(crate) enum Own<'a> {
     Answer(&'a Answer),
     Redirect { status: StatusCode, location: HeaderValue },
+    Preflight(Response<()>),
 }
 
 impl Way<'_> {
@@ -95,17 +102,20 @@ pub(crate) fn find<'a, B>(
     let number = hit.route as usize;
     let checked = routing.routes().get(number).ok_or(Problem::NoRoute)?;
     let form = checked.forms.get(hit.number as usize).unwrap_or(&Form::Other);
-    match &checked.leads {
+    let mut way = match &checked.leads {
         Leads::Services(forward) => {
             let target = rewrite::target(uri, &normal, forward.path.as_ref(), form)?;
-            Ok(onward(number, checked, forward, target, draw))
+            onward(number, checked, forward, target, draw)
         }
-        Leads::Answer(answer) => Ok(answered(number, checked, Own::Answer(answer))),
+        Leads::Answer(answer) => answered(number, checked, Own::Answer(answer)),
         Leads::Redirect(redirect) => {
             let location = rewrite::location(redirect, form, (named, &host), (&normal, uri.query()))?;
-            Ok(answered(number, checked, Own::Redirect { status: redirect.status, location }))
+            answered(number, checked, Own::Redirect { status: redirect.status, location })
         }
-    }
+    };
+    let value = |name: &Arc<str>| Some((Arc::clone(name), form.value(name, &normal)?.into()));
+    way.captures.extend(checked.captures.iter().filter_map(value));
+    Ok(way)
 }
 
 fn by_its_name<'a>(routing: &'a Routing, name: &str, uri: Uri) -> Result<Way<'a>, Problem> {
@@ -121,6 +131,7 @@ fn by_its_name<'a>(routing: &'a Routing, name: &str, uri: Uri) -> Result<Way<'a>
         settings: &service.settings,
         uri,
         host: None,
+        captures: Captures::new(),
     })
 }
 
@@ -143,6 +154,7 @@ fn onward<'a>(
         settings: &checked.settings,
         uri,
         host: forward.host.as_ref(),
+        captures: Captures::new(),
     }
 }
 
@@ -157,6 +169,7 @@ fn answered<'a>(number: usize, checked: &'a CheckedRoute, own: Own<'a>) -> Way<'
         settings: &checked.settings,
         uri: Uri::default(),
         host: None,
+        captures: Captures::new(),
     }
 }
 

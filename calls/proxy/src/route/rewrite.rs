@@ -18,6 +18,16 @@ pub(super) enum Form {
     Other,
 }
 
+impl Form {
+    /// What a variable stands for in a path that was matched so.
+    pub(super) fn value<'p>(&self, name: &str, normal: &'p str) -> Option<&'p str> {
+        match self {
+            Self::Template(template) => template.value(name, normal),
+            Self::Prefix(_) | Self::Other => None,
+        }
+    }
+}
+
 /// The path that takes the place of `normal`.
 fn path<'p>(rewrite: Option<&PathRewrite>, form: &Form, normal: &'p str) -> Cow<'p, str> {
     let mut text = String::new();

@@ -17,7 +17,7 @@ use super::check::{CheckedRoute, check};
 use super::entrance::{Entrance, Passage};
 use super::paths::Unfit;
 use super::table::{Found, Table};
-use super::{BalanceKey, Match, Route, Settings, Upstream, find};
+use super::{BalanceKey, Route, Settings, Upstream, find};
 use crate::options::Door;
 use crate::origin::Origins;
 use crate::respond::Taken;
@@ -147,18 +147,17 @@ impl Routing {
     pub fn new(routes: Vec<Route>, upstreams: Vec<Upstream>) -> Result<Self, RoutingError> {
         let (services, by_name) = check_services(upstreams)?;
         let mut names = HashSet::with_capacity(routes.len());
-        let (mut checked, mut matches) = (Vec::with_capacity(routes.len()), Vec::with_capacity(routes.len()));
+        let (mut checked, mut takes) = (Vec::with_capacity(routes.len()), Vec::with_capacity(routes.len()));
         for route in routes {
-            let (route, own) = check(route, &by_name)?;
+            let (route, own) = check(route, &by_name, &services)?;
             if !names.insert(Arc::clone(&route.name)) {
                 return Err(RoutingError::RouteTwice(route.name.to_string()));
             }
             checked.push(route);
-            matches.push(own);
+            takes.push(own);
         }
         let name = |route: u32| checked.get(route as usize).map_or("", |checked| &checked.name).to_owned();
-        let matches: Vec<&[Match]> = matches.iter().map(Vec::as_slice).collect();
-        let table = Table::new(&matches).map_err(|unfit| match unfit {
+        let table = Table::new(&takes).map_err(|unfit| match unfit {
             Unfit::Clash(Clash { first, second }) => {
                 RoutingError::Ambiguous { first: name(first), second: name(second) }
             }
@@ -303,7 +302,7 @@ fn check_services(upstreams: Vec<Upstream>) -> Result<Services, RoutingError> {
 mod tests {
     use super::*;
     use crate::route::{
-        Access, HeaderMatch, Path, PathRewrite, Redirect, Services, Target, Wanted, Weighted,
+        Access, HeaderMatch, Match, Path, PathRewrite, Redirect, Services, Target, Wanted, Weighted,
     };
 
     fn route(name: &str, path: Path, target: Target) -> Route {

@@ -20,6 +20,14 @@ pub(crate) enum Found {
     Nothing,
 }
 
+/// What one route takes.
+#[derive(Debug)]
+pub(super) struct Takes {
+    pub(super) matches: Vec<Match>,
+    /// The first so many are its own. The others clash with nobody's: the one that stands first has them.
+    pub(super) own: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     exact: HashMap<Box<str>, Paths>,
@@ -35,17 +43,20 @@ impl Table {
     ///
     /// # Errors
     /// Two of them take the same requests, or there are too many regular expressions.
-    pub(super) fn new(routes: &[&[Match]]) -> Result<Self, Unfit> {
+    pub(super) fn new(routes: &[Takes]) -> Result<Self, Unfit> {
         let mut table = Self::default();
         let mut values = Values::default();
-        for (route, matches) in (0_u32..).zip(routes) {
-            for (number, one) in (0_u32..).zip(*matches) {
+        for (route, takes) in (0_u32..).zip(routes) {
+            for (number, one) in (0_u32..).zip(&takes.matches) {
                 let unfit = |why| Unfit::Regexes { route, why };
                 let candidate = Candidate::new(Hit { route, number }, one, &mut values).map_err(unfit)?;
                 table.add(one, candidate);
             }
         }
-        let of = |hit: Hit| routes.get(hit.route as usize)?.get(hit.number as usize);
+        let of = |hit: Hit| {
+            let takes = routes.get(hit.route as usize)?;
+            takes.matches.get(..takes.own)?.get(hit.number as usize)
+        };
         let mut clashes = Clashes { of: &of };
         let hosts = table.exact.values_mut().chain(table.below.values_mut()).chain([&mut table.any]);
         for paths in hosts {

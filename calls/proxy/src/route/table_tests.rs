@@ -8,7 +8,7 @@ use super::*;
 use crate::route::{HeaderMatch, QueryMatch, Wanted};
 
 fn table(rows: &[Match]) -> Result<Table, Unfit> {
-    let routes: Vec<&[Match]> = rows.iter().map(std::slice::from_ref).collect();
+    let routes: Vec<_> = rows.iter().map(|row| Takes { matches: vec![row.clone()], own: 1 }).collect();
     Table::new(&routes)
 }
 
@@ -240,8 +240,12 @@ fn routes_that_ask_for_the_same_thing_clash() {
     ] {
         assert!(table(&rows).is_ok(), "{rows:?}");
     }
-    let twice_in_one = [exact("/a"), exact("/a")];
-    assert!(Table::new(&[&twice_in_one]).is_ok());
+    let twice_in_one = || vec![exact("/a"), exact("/a")];
+    assert!(Table::new(&[Takes { matches: twice_in_one(), own: 2 }]).is_ok());
+    // What is not a route's own goes to who stands first.
+    let besides = || Takes { matches: twice_in_one(), own: 0 };
+    assert!(Table::new(&[besides(), besides(), Takes { matches: twice_in_one(), own: 1 }]).is_ok());
+    assert!(Table::new(&[Takes { own: 1, ..besides() }, Takes { own: 1, ..besides() }]).is_err());
 }
 
 /// The same precedence, written as one pass over all matches.

@@ -21,4 +21,5 @@ mod rig;
 mod routes;
 mod services;
 mod tls;
+mod transform;
 mod upgrade;

@@ -6,6 +6,7 @@ mod overlap;
 mod path;
 mod pattern;
 mod target;
+mod transform;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -182,6 +183,9 @@ impl Checker<'_> {
         if replay > REPLAY_BYTES_MAX {
             self.route_at(index, &["replay"], "at most 8MiB".into(), None);
         }
+        if let Some(own) = &raw.transform {
+            self.transform(index, own, &matches, &target, services);
+        }
         let name = self.route_name(index, raw.name, &matches, &mut shared.names);
         let body = raw.body.map(|size| size.0);
         Route {
@@ -195,6 +199,7 @@ impl Checker<'_> {
             cache: raw.cache,
             retry: raw.retry,
             replay,
+            transform: raw.transform,
             server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }
     }

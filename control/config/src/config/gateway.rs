@@ -6,6 +6,7 @@ use std::time::Duration;
 use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
+use mamparo_transform::TransformConfig;
 use serde::Serialize;
 
 /// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
@@ -33,6 +34,8 @@ pub struct Route {
     pub retry: Option<RetryConfig>,
     /// How much of a body is kept so that it can be sent again, in bytes.
     pub replay: u64,
+    /// What is changed about requests and answers on their way.
+    pub transform: Option<TransformConfig>,
     /// Whether answers say how long they took.
     pub server_timing: bool,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
+use mamparo_transform::TransformConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -61,6 +62,10 @@ pub(crate) struct Route {
     /// How much of a body is kept so that it can be sent again; a larger one is sent once. At most `8MiB`.
     /// Default: `64KiB`.
     pub(crate) replay: Option<Size>,
+    /// What is changed about requests and answers on their way: headers, pages of other origins, compression, gRPC-Web,
+    /// bodies put together anew, and a hook that is asked. Where a route keeps answers, what the service says is kept,
+    /// and changed for each client. A `redirect` or an `answer` has `headers` and `cors` only. Default: nothing.
+    pub(crate) transform: Option<TransformConfig>,
     /// Whether answers say in `server-timing` how long they took. Default: as `gateway.server_timing` says.
     pub(crate) server_timing: Option<bool>,
 }

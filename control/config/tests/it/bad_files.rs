@@ -258,3 +258,23 @@ fn a_field_that_no_line_has_is_answered_with_the_likely_one() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn hops_that_cannot_be_trusted_are_named() {
+    expect(
+        "version: 1\ngateway:\n  forwarded: {trusted_hops: 33, trusted_networks: [10.0.0.0/8, 10.0.0.1/8]}\n",
+        &["3:29: gateway.forwarded.trusted_hops: at most 32"],
+    );
+    expect(
+        "version: 1\ngateway:\n  forwarded:\n    trusted_networks: [10.0.0.0/8, 10.0.0.1/8]\n    read: x-real-ip\n",
+        &[
+            "5:11: gateway.forwarded.read: unknown word `x-real-ip`; words that may stand here: x-forwarded, forwarded",
+        ],
+    );
+    expect(
+        "version: 1\ngateway:\n  forwarded:\n    trusted_networks: [10.0.0.0/8, 10.0.0.1/8]\n",
+        &[
+            "4:36: gateway.forwarded.trusted_networks[1]: `10.0.0.1/8` is not a network such as 10.0.0.0/8 or 2001:db8::/32, with no bits set behind its prefix",
+        ],
+    );
+}

@@ -141,3 +141,21 @@ fn the_example_of_the_gateways_page_loads() {
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(check(example, "gateway.md").map(|config| config.gateway.routes.len()), Ok(3));
 }
+
+#[test]
+fn a_route_tells_how_long_it_took_as_the_gateway_does_unless_it_says_otherwise() {
+    let text = "
+version: 1
+services: {a: {address: '127.0.0.1:1'}}
+gateway:
+  server_timing: true
+  forwarded: {trusted_networks: [10.0.0.0/8], read: forwarded, write_forwarded: true}
+  routes:
+    - {match: {path: /a}, service: a, public: true}
+    - {match: {path: /b}, service: a, public: true, server_timing: false}
+";
+    let gateway = check(text, "f").unwrap().gateway;
+    assert_eq!(gateway.routes.iter().map(|route| route.server_timing).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(gateway.forwarded.trusted_networks, ["10.0.0.0/8"]);
+    assert!(gateway.forwarded.write_forwarded && gateway.forwarded.write_x_forwarded);
+}

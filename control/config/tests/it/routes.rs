@@ -276,3 +276,37 @@ fn a_cache_that_cannot_work_is_told_with_its_place() {
         ],
     );
 }
+
+#[test]
+fn what_a_route_changes_on_the_way_is_read_and_checked() {
+    let routes = routes(&[
+        "match: {template: '/a/{id}'}, service: a, transform: {headers: {request: {set: {x: '{id} {client_ip}'}}}, compress: {}}",
+        "match: {path: /b}, answer: {}, transform: {cors: {origins: ['https://shop.example']}}, server_timing: true",
+        "match: {path: /c}, service: a, transform: {template: {request: {body: {n: 1, a: [null, true, '{body.x}']}}}}",
+    ]);
+    assert!(routes[0].transform.as_ref().is_some_and(|own| own.compress.is_some() && own.cors.is_none()));
+    assert!(routes[1].transform.as_ref().is_some_and(|own| own.cors.is_some()));
+    let template = routes[2].transform.as_ref().unwrap().template.request.as_ref().unwrap();
+    assert_eq!(template.body.to_string(), r#"{"a":[null,true,"{body.x}"],"n":1}"#);
+    assert_eq!(routes.iter().map(|route| route.server_timing).collect::<Vec<_>>(), [false, true, false]);
+    expect(
+        &[
+            "match: {path: /a}, service: a, transform: {cors: {origins: ['https://x.org', 'x']}}",
+            "match: {template: '/b/{id}'}, service: a, transform: {headers: {answer: {set: {x: '{ib}'}}}}",
+            "match: [{template: '/c/{id}'}, {path: /c}], service: a, transform: {headers: {request: {set: {x: '{id}'}}}}",
+            "match: {path: /d}, service: a, transform: {external: {service: hooks}}",
+            "match: {path: /e}, service: a, transform: {grpc_web: {}}",
+            "match: {path: /f}, redirect: {path: /g}, transform: {compress: {}, headers: {answer: {remove: [x]}}}",
+            "match: {path: /g}, service: a, transform: {headers: {request: {set: {host: x}}}}",
+        ],
+        &[
+            "5:97: gateway.routes[0].transform.cors.origins[1]: `x` is not an origin such as https://shop.example",
+            "6:73: gateway.routes[1].transform: not every match has the variable `ib`; did you mean `id`?",
+            "7:87: gateway.routes[2].transform: not every match has the variable `id`; did you mean `id`?",
+            "8:83: gateway.routes[3].transform.external.service: there is no service `hooks`; services that are there: a, b",
+            "9:63: gateway.routes[4].transform.grpc_web: the service `a` is spoken to over HTTP/1.1, which carries no gRPC; say `services: {a: {protocol: http2}}`",
+            "10:73: gateway.routes[5].transform.compress: a `redirect` has no `compress`; leave it out: no service is asked",
+            "11:95: gateway.routes[6].transform.headers.request.set.host: belongs to the connection or to the framing of the message, and cannot be changed",
+        ],
+    );
+}
