@@ -23,23 +23,22 @@ fn configure(site: &Site) -> Result<Vec<String>, &'static str> {
     let service = site.service;
     let to_service = "    - {match: {path: /}, service: service, public: true}\n".to_owned();
     let (mut tls, mut protocol, mut other) = (String::new(), "", String::new());
+    let mut certificates = String::new();
     let mut routes = to_service;
     match &site.way {
         Way::Plain => {}
         Way::Policies => {
             routes = format!(
-                "    - {{match: {{path: /}}, service: service, public: true, policies: {POLICIES}}}\n"
+                "    - {{match: {{path: /}}, service: service, public: true, \
+                 retry: {{attempts: 2}}, policies: {POLICIES}}}\n"
             );
         }
         Way::Tls(certificate) | Way::Grpc(certificate) => {
             let (chain, key) = (certificate.chain.display(), certificate.key.display());
-            let _ = writeln!(
-                tls,
-                "  gateway_tls: {{address: '{}', certificates: [{{cert: '{chain}', key: '{key}'}}]}}",
-                site.listen
-            );
+            let _ = writeln!(tls, "  gateway_tls: '{}'", site.listen);
+            let _ = writeln!(certificates, "  tls: {{certificates: [{{cert: '{chain}', key: '{key}'}}]}}");
             if matches!(site.way, Way::Grpc(_)) {
-                protocol = ", protocol: h2";
+                protocol = ", protocol: http2";
             }
         }
         Way::Routes { count, other: at, last_is_other } => {
@@ -68,7 +67,7 @@ listeners:
 gateway:
   workers: 1
   limits: {{connections: 15000, header_time: 2m, idle: 2m}}
-  routes:
+{certificates}  routes:
 {routes}services:
   service: {{address: '{service}'{protocol}}}
 {other}"
