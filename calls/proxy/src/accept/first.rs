@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use mamparo_tls::{PrefixedIo, ServerTls};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
@@ -22,25 +23,43 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Serves one connection.
 pub(super) async fn connection(arrival: Arrival, stream: TcpStream) {
     let worker = Rc::clone(&arrival.seat.worker);
-    let readable = async {
-        let readable = stream.readable();
-        tokio::select! {
-            readable = timeout(worker.limits.header_time, readable) => matches!(readable, Ok(Ok(()))),
-            // Whoever has not said anything when the worker drains has lost nothing.
-            () = worker.drain.begins() => matches!(timeout(DRAIN_GRACE, stream.readable()).await, Ok(Ok(()))),
-        }
+    let first = tokio::select! {
+        first = timeout(worker.limits.header_time, first_read(&stream)) => first,
+        // Whoever has not said anything when the worker drains has lost nothing.
+        () = worker.drain.begins() => timeout(DRAIN_GRACE, first_read(&stream)).await,
     };
-    if readable.await {
+    if let Ok(Ok(first)) = first
+        && !first.is_empty()
+    {
         // Boxed: what waits for its first byte does not carry it.
-        Box::pin(enter(arrival, stream)).await;
+        Box::pin(enter(arrival, stream, first)).await;
     }
 }
 
+/// What comes first; empty where the client went. That a socket may be read is only a hint: a new one is often said to
+/// be, and has nothing.
+async fn first_read(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    loop {
+        stream.readable().await?;
+        match read_now(stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+/// What is there, with room for it only while it is read.
+fn read_now(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut room = [0; FIRST_BYTES];
+    let count = stream.try_read(&mut room)?;
+    Ok(room.get(..count).unwrap_or_default().to_vec())
+}
+
 /// Takes what comes before HTTP, then HTTP. All that comes before it has one time together.
-async fn enter(mut arrival: Arrival, stream: TcpStream) {
+async fn enter(mut arrival: Arrival, stream: TcpStream, first: Vec<u8>) {
     let worker = Rc::clone(&arrival.seat.worker);
     let until = after(worker.clock.now(), worker.limits.header_time);
-    let mut stream = PrefixedIo::new(stream);
+    let mut stream = PrefixedIo::with(BytesMut::from(first.as_slice()), stream);
     if arrival.told && !is_told(&mut arrival, &mut stream, until).await {
         return;
     }
@@ -131,16 +150,11 @@ async fn first_bytes(stream: &TcpStream, mut first: Vec<u8>) -> io::Result<Optio
         if let Some(protocol) = spoken(&first) {
             return Ok(Some((protocol, first)));
         }
-        stream.readable().await?;
-        if first.capacity() == first.len() {
-            first.reserve_exact(FIRST_BYTES);
+        let more = first_read(stream).await?;
+        if more.is_empty() {
+            return Ok(None);
         }
-        match stream.try_read_buf(&mut first) {
-            Ok(0) => return Ok(None),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+        first.extend_from_slice(&more);
     }
 }
 
@@ -156,6 +170,17 @@ fn spoken(first: &[u8]) -> Option<Protocol> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn size<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Every connection that has said nothing yet holds one of these.
+    #[test]
+    fn what_waits_for_its_first_byte_stays_small() {
+        let waiting = size(connection);
+        assert!(waiting <= 1024, "{waiting} bytes");
+    }
 
     #[test]
     fn the_first_bytes_tell_what_is_spoken() {

@@ -111,6 +111,11 @@ fn whatever_a_service_does_its_client_gets_the_one_answer_in_time() {
     for protocol in ["--http1.1", "--http2-prior-knowledge"] {
         for (path, status, end) in ANSWERS {
             let came = asked(&gateway, protocol, path);
+            // A stream of HTTP/2 that is reset may take its head along, which has not been sent yet.
+            let is_lost = came.0 == "000" && came.1 == "broken" && *end == "broken";
+            if is_lost && protocol != "--http1.1" {
+                continue;
+            }
             if came != ((*status).to_owned(), (*end).to_owned()) {
                 wrong.push(format!("{protocol} {path} came to {came:?}, not to {status} {end}"));
             }
