@@ -35,8 +35,12 @@ pub(super) enum NoSource {
 
 /// Takes the header away that the connection must begin with. It is bounded by what [`proxy_protocol::parse`] reads.
 pub(super) async fn source<S: AsyncRead + Unpin>(stream: &mut PrefixedIo<S>) -> Result<Source, NoSource> {
+    // What came first is there already.
+    let mut read = stream.ahead().len();
     loop {
-        let read = stream.fill().await?;
+        if read == 0 || matches!(proxy_protocol::parse(stream.ahead()), Parsed::Incomplete) {
+            read = stream.fill().await?;
+        }
         match proxy_protocol::parse(stream.ahead()) {
             Parsed::Header { addresses, consumed } => {
                 stream.consume(consumed);
