@@ -3,9 +3,9 @@
 //! stand here.
 //!
 //! - Each side speaks its own protocol: a client of HTTP/2 reaches a service of HTTP/1.1, and the other way round.
-//! - Bodies stream both ways under back pressure and are held only where a route may have to send one again, up to a
-//!   bound. Trailers are passed on; to a client of HTTP/1.1 where `trailer` announces them. `100 Continue` is given to
-//!   the client when a connection to the service takes the body.
+//! - Bodies stream both ways under back pressure and are held only where a route may have to send one again, has it put
+//!   together anew or shows it to a hook, up to a bound. Trailers are passed on; to a client of HTTP/1.1 where `trailer`
+//!   announces them. `100 Continue` is given to the client when a connection to the service takes the body.
 //! - A WebSocket is asked for by `Upgrade` on HTTP/1.1 and by an extended `CONNECT` on HTTP/2; nothing that a client
 //!   sends ahead of the grant reaches the service before it. Other protocols are not asked for: the service answers
 //!   the request as plain HTTP. `CONNECT` otherwise, and `TRACE`, are refused.

@@ -21,6 +21,7 @@
 //! ```
 //!
 //! - What is not known is `null`.
+//! - `path` is the target as the service is asked for it, in its normal form: what is decided about is what is done.
 //! - `headers` holds those that the route names, as far as the request has them, with all their values in order. Bytes
 //!   that are not UTF-8 come as U+FFFD.
 //! - `body` is there where the route sends bodies: `text` as it is where it is UTF-8, else `base64`. It is whole: a body
