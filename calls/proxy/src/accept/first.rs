@@ -69,7 +69,7 @@ async fn enter(mut arrival: Arrival, stream: TcpStream, first: Vec<u8>) {
         let (ahead, stream) = stream.into_parts();
         let first = timeout_at(until.into(), first_bytes(&stream, ahead.into()));
         let Ok(Ok(Some((protocol, first)))) = first.await else { return };
-        return serve::connection(peer(seat, client, gate.door, protocol), stream, first).await;
+        return Box::pin(serve::connection(peer(seat, client, gate.door, protocol), stream, first)).await;
     };
     if gate.door != Door::Mesh && worker.snapshot().routing.entrance().passes_some() {
         let asked = timeout_at(until.into(), said::host(&mut stream)).await;
@@ -82,7 +82,7 @@ async fn enter(mut arrival: Arrival, stream: TcpStream, first: Vec<u8>) {
             return Box::pin(passage.run()).await;
         }
     }
-    secured(seat, stream, client, (gate.door, tls), until).await;
+    Box::pin(secured(seat, stream, client, (gate.door, tls), until)).await;
 }
 
 /// Takes what a balancer says of its client: whether the connection goes on.

@@ -62,7 +62,7 @@ where
     match peer.protocol {
         Protocol::Http1 => {
             let io = WireIo::http1(socket, first, limits, wire, clock);
-            connection1(&peer, io).await;
+            Box::pin(connection1(&peer, io)).await;
         }
         Protocol::Http2 => {
             let io = TokioIo::new(WireIo::passing(socket, first, limits, wire, clock));
@@ -97,8 +97,9 @@ where
                 Ok::<_, Infallible>(answer)
             })
         });
-        let mut serving = peer.worker().http1.serve_connection(TokioIo::new(io), service);
-        let kept = keep::keep(peer, &mut serving).await;
+        // Boxed, both: what rests does not carry them.
+        let mut serving = Box::new(peer.worker().http1.serve_connection(TokioIo::new(io), service));
+        let kept = Box::pin(keep::keep(peer, &mut *serving)).await;
         if kept == Kept::Broken {
             return;
         }
