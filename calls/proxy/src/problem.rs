@@ -229,10 +229,11 @@ impl Problem {
     /// The answer as bytes of a whole connection, where no parser is at hand.
     pub(crate) fn raw(self) -> String {
         let body = self.json("");
-        let retry = self.retry_after().map_or(0, |after| after.as_secs());
+        let retry = self.retry_after().map(|after| format!("retry-after: {}\r\n", after.as_secs()));
+        let retry = retry.unwrap_or_default();
         format!(
             "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             retry-after: {retry}\r\nconnection: close\r\n\r\n{body}",
+             {retry}connection: close\r\n\r\n{body}",
             self.status(),
             body.len()
         )

