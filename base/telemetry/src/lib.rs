@@ -1,6 +1,7 @@
 //! How things are called that are counted, timed and traced, and handles to do it with. One table, so that a
 //! dashboard written against it stays true. It exports nothing and performs no I/O: exporters live in the node.
 
+pub mod access;
 pub mod buckets;
 pub mod metrics;
 mod recorder;

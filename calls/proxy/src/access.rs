@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use mamparo_context::Timestamp;
+use mamparo_telemetry::access::FIELDS;
 
 use crate::limits::ACCESS_BUFFER;
 
@@ -39,24 +40,6 @@ impl fmt::Debug for Sink {
         f.write_str("Sink")
     }
 }
-
-/// What a line may say, in the order in which it does.
-pub const FIELDS: [&str; 14] = [
-    "method",
-    "path",
-    "status",
-    "sent",
-    "received",
-    "duration_us",
-    "route",
-    "service",
-    "code",
-    "aborted",
-    "trace",
-    "protocol",
-    "client",
-    "cache",
-];
 
 /// Which of [`FIELDS`] a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

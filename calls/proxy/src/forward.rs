@@ -67,6 +67,37 @@ pub(crate) struct Errand<'a> {
     pub(crate) tried: Vec<SocketAddr>,
 }
 
+impl<'a> Errand<'a> {
+    /// A request with nothing special about it: without a body that is watched or kept, of nobody's connection, for this
+    /// service and no other.
+    pub(crate) fn to(
+        worker: &'a Rc<Worker>,
+        snapshot: Rc<LocalSnapshot>,
+        service: usize,
+        settings: &'a Settings,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            worker,
+            snapshot,
+            service,
+            settings,
+            deadline,
+            fate: None,
+            kept: None,
+            takes_trailers: false,
+            upgrades: false,
+            is_call: false,
+            mirror: None,
+            failover: None,
+            key: None,
+            named: None,
+            is_free: false,
+            tried: Vec::new(),
+        }
+    }
+}
+
 /// A request without an answer.
 struct Failed {
     problem: Problem,

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
 use mamparo_balance::health::{Check, HealthConfig};
 use mamparo_context::Moment;
+use mamparo_transform::gather;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
@@ -81,7 +81,9 @@ async fn passes(
         (Ok(answer), Check::Http(check)) => check.status.contains(answer.status().as_u16()),
         (Ok(answer), Check::Grpc { .. }) => {
             answer.status() == StatusCode::OK
-                && first_bytes(answer.into_body()).await.is_some_and(|b| is_serving(&b))
+                && gather(answer.into_body(), PROBE_BODY_BYTES)
+                    .await
+                    .is_ok_and(|whole| is_serving(&whole.data))
         }
         _ => false,
     }
@@ -120,23 +122,6 @@ fn grpc_ask(service: &str) -> Bytes {
 /// Whether a `grpc.health.v1.HealthCheckResponse` says `SERVING`.
 fn is_serving(message: &[u8]) -> bool {
     matches!(message, [0, 0, 0, 0, 2, 0x08, 1])
-}
-
-/// The data of a small body; nothing where it is not small, or breaks off.
-async fn first_bytes(mut body: Incoming) -> Option<Vec<u8>> {
-    use http_body::Body as _;
-    let mut all = Vec::new();
-    loop {
-        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
-        match frame {
-            None => return Some(all),
-            Some(Ok(frame)) => all.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
-            Some(Err(_)) => return None,
-        }
-        if all.len() > PROBE_BODY_BYTES {
-            return None;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ mod transform;
 mod tunnel;
 mod upgrade;
 
-pub use access::{AccessLog, FIELDS as ACCESS_FIELDS, Fields, Sink};
+pub use mamparo_telemetry::access::FIELDS as ACCESS_FIELDS;
+
+pub use access::{AccessLog, Fields, Sink};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};

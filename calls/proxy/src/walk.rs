@@ -218,22 +218,15 @@ fn past_the_stops<'a>(
         None => (upload, None),
     };
     let errand = Errand {
-        worker,
-        snapshot: Rc::clone(snapshot),
-        service,
-        settings: way.settings,
-        deadline,
         fate,
         kept,
         takes_trailers: stripped.takes_trailers || is_grpc_web,
-        upgrades: false,
         is_call: ticket.call.is_some(),
         mirror: way.mirror,
         failover: way.failover,
         key,
         named: named.map(Box::new),
-        is_free: false,
-        tried: Vec::new(),
+        ..Errand::to(worker, Rc::clone(snapshot), service, way.settings, deadline)
     };
     Ok(Onward::Service(errand, Request::from_parts(parts, upload)))
 }

@@ -98,24 +98,9 @@ pub(super) fn fetch(
     spawn_local(async move {
         let Some(settings) = snapshot.routing.settings(taken) else { return };
         let worker = &place.0;
-        let errand = Errand {
-            worker,
-            snapshot: Rc::clone(&snapshot),
-            service,
-            settings,
-            deadline: after(worker.clock.now(), settings.request_timeout),
-            fate: None,
-            kept: None,
-            takes_trailers: false,
-            upgrades: false,
-            is_call: false,
-            mirror: None,
-            is_free: false,
-            failover,
-            key,
-            named: None,
-            tried: Vec::new(),
-        };
+        let deadline = after(worker.clock.now(), settings.request_timeout);
+        let errand =
+            Errand { failover, key, ..Errand::to(worker, Rc::clone(&snapshot), service, settings, deadline) };
         if let Err((fill, problem)) = refresh(errand, request, &trace, fill).await {
             tracing::debug!(%problem, "what was served stale could not be fetched");
             fill.fail(When::of(&worker.clock));

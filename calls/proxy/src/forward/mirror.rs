@@ -28,24 +28,8 @@ pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             return;
         };
         let snapshot = Rc::clone(&snapshot);
-        let errand = Errand {
-            worker: &place.0,
-            snapshot,
-            service,
-            settings,
-            deadline,
-            fate: None,
-            kept: None,
-            takes_trailers,
-            upgrades: false,
-            is_call,
-            mirror: None,
-            failover: None,
-            key: None,
-            named: None,
-            is_free: false,
-            tried: Vec::new(),
-        };
+        let errand =
+            Errand { takes_trailers, is_call, ..Errand::to(&place.0, snapshot, service, settings, deadline) };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };
         // Read to its end, so that the connection can be used again.
         if timeout_at(deadline.into(), read(answer.into_body())).await == Ok(true) {

@@ -43,11 +43,7 @@ impl Spare {
             Some(kept) => Again::Kept(Rc::clone(kept)),
             None => Again::AtHand(request.body().copy()?),
         };
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        Some(Self { head, body, free })
+        Some(Self { head: with_head_of(request, ()), body, free })
     }
 
     /// Whether it can be sent once more.
@@ -84,11 +80,7 @@ impl Spare {
             Again::AtHand(body) => body.copy()?,
             Again::Kept(kept) => kept.again(),
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method().clone();
-        *request.uri_mut() = self.head.uri().clone();
-        *request.headers_mut() = self.head.headers().clone();
-        Some(request)
+        Some(with_head_of(&self.head, body))
     }
 
     /// Whether its method says that asking twice does what asking once does (RFC 9110, 9.2.2).
@@ -110,13 +102,18 @@ impl Spare {
     }
 }
 
-/// A copy without the body.
-pub(super) fn bare(request: &Request<Upload>) -> Request<Upload> {
-    let mut copy = Request::new(Upload::NONE);
+/// `body` under the head of another request.
+fn with_head_of<A, B>(request: &Request<A>, body: B) -> Request<B> {
+    let mut copy = Request::new(body);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
+}
+
+/// A copy without the body.
+pub(super) fn bare(request: &Request<Upload>) -> Request<Upload> {
+    with_head_of(request, Upload::NONE)
 }
 
 /// Whether the other end says that it has not looked at the request (RFC 9113, 8.7).

@@ -46,24 +46,8 @@ pub(super) async fn ask(
     let number = snapshot.routing.service_named(&hook.config().service).ok_or(Failure::Service)?;
     let service = snapshot.routing.services().get(number).ok_or(Failure::Service)?;
     let deadline = errand.deadline.min(after(worker.clock.now(), hook.config().timeout));
-    let own = Errand {
-        worker,
-        snapshot: Rc::clone(&snapshot),
-        service: number,
-        settings: &service.settings,
-        deadline,
-        fate: None,
-        kept: None,
-        takes_trailers: false,
-        upgrades: false,
-        is_call: false,
-        mirror: None,
-        failover: None,
-        key: None,
-        named: None,
-        is_free: true,
-        tried: Vec::new(),
-    };
+    let to = Errand::to(worker, Rc::clone(&snapshot), number, &service.settings, deadline);
+    let own = Errand { is_free: true, ..to };
     let request = request(hook, &service.name, question, id, trace).ok_or(Failure::Service)?;
     let asked = async {
         let (answer, lease) = own.send(request, trace).await?;

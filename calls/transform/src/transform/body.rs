@@ -18,16 +18,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        kind: RequestKind<B>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = RequestProjection]
-    enum RequestKind<B> {
-        Plain { #[pin] body: Content<B> },
-        GrpcWeb { #[pin] body: grpc_web::RequestBody<Content<B>> },
+        body: InWords<Content<B>, grpc_web::RequestBody<Content<B>>>,
     }
 }
 
@@ -49,23 +40,26 @@ pin_project! {
     }
 }
 
+/// What the client is told, before it is compressed.
+type Told<B> = InWords<Content<B>, grpc_web::AnswerBody<Content<B>>>;
+
 pin_project! {
-    // A body in the words that the client understands, before it is compressed.
+    // A body as it is, or in the words that its reader understands.
     #[derive(Debug)]
-    #[project = ToldProjection]
-    enum Told<B> {
-        Plain { #[pin] body: Content<B> },
-        GrpcWeb { #[pin] body: grpc_web::AnswerBody<Content<B>> },
+    #[project = InWordsProjection]
+    enum InWords<P, G> {
+        Plain { #[pin] body: P },
+        GrpcWeb { #[pin] body: G },
     }
 }
 
 impl<B: Body<Data = Bytes>> RequestBody<B> {
     pub(super) fn new(call: Option<Call>, body: Content<B>) -> Self {
-        let kind = match call {
-            None => RequestKind::Plain { body },
-            Some(call) => RequestKind::GrpcWeb { body: grpc_web::RequestBody::new(call, body) },
+        let body = match call {
+            None => InWords::Plain { body },
+            Some(call) => InWords::GrpcWeb { body: grpc_web::RequestBody::new(call, body) },
         };
-        Self { kind }
+        Self { body }
     }
 }
 
@@ -80,8 +74,8 @@ where
         body: Content<B>,
     ) -> io::Result<Self> {
         let body = match form {
-            None => Told::Plain { body },
-            Some(form) => Told::GrpcWeb { body: grpc_web::AnswerBody::new(form, body) },
+            None => InWords::Plain { body },
+            Some(form) => InWords::GrpcWeb { body: grpc_web::AnswerBody::new(form, body) },
         };
         let kind = match coding {
             None => AnswerKind::Plain { body },
@@ -107,39 +101,31 @@ where
     type Error = BodyError<B::Error>;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B::Error> {
-        match self.project().kind.project() {
-            RequestProjection::Plain { body } => told(body.poll_frame(cx)),
-            RequestProjection::GrpcWeb { body } => body.poll_frame(cx),
-        }
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            RequestKind::Plain { body } => body.is_end_stream(),
-            RequestKind::GrpcWeb { body } => body.is_end_stream(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            RequestKind::Plain { body } => body.size_hint(),
-            RequestKind::GrpcWeb { body } => body.size_hint(),
-        }
+        self.body.size_hint()
     }
 }
 
-impl<B> Body for Told<B>
+impl<P, G> Body for InWords<P, G>
 where
-    B: Body<Data = Bytes>,
-    B::Error: Error + 'static,
+    P: Body<Data = Bytes>,
+    P::Error: Error + 'static,
+    G: Body<Data = Bytes, Error = BodyError<P::Error>>,
 {
     type Data = Bytes;
-    type Error = BodyError<B::Error>;
+    type Error = BodyError<P::Error>;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B::Error> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<P::Error> {
         match self.project() {
-            ToldProjection::Plain { body } => told(body.poll_frame(cx)),
-            ToldProjection::GrpcWeb { body } => body.poll_frame(cx),
+            InWordsProjection::Plain { body } => told(body.poll_frame(cx)),
+            InWordsProjection::GrpcWeb { body } => body.poll_frame(cx),
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use mamparo_http_cache::HttpCacheConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::{ClientConfig, InvalidStack};
+use mamparo_telemetry::access::FIELDS;
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
@@ -24,24 +25,6 @@ use crate::suggest::suggestion;
 use crate::tree::Step;
 use overlap::Overlaps;
 use pattern::Patterns;
-
-/// What a line about a request may say.
-const ACCESS_FIELDS: [&str; 14] = [
-    "method",
-    "path",
-    "status",
-    "sent",
-    "received",
-    "duration_us",
-    "route",
-    "service",
-    "code",
-    "aborted",
-    "trace",
-    "protocol",
-    "client",
-    "cache",
-];
 
 const ROUTES: [Step<'static>; 2] = [Step::Key("gateway"), Step::Key("routes")];
 
@@ -105,9 +88,9 @@ impl Checker<'_> {
             self.at_field(&steps, &wrong.field, wrong.problem, None);
         }
         for (number, field) in raw.access_log.fields.iter().flatten().enumerate() {
-            if !ACCESS_FIELDS.contains(&field.as_str()) {
+            if !FIELDS.contains(&field.as_str()) {
                 let steps = [Step::Key("gateway"), Step::Key("access_log")];
-                let help = suggestion(field, "fields that a line has", &ACCESS_FIELDS);
+                let help = suggestion(field, "fields that a line has", &FIELDS);
                 let message = format!("there is no field `{field}`");
                 self.at_field(&steps, &format!("fields[{number}]"), message, Some(help));
             }
