@@ -49,17 +49,14 @@ pub(crate) fn walk(
         let mut ticket = Ticket::new(&peer, &request);
         let snapshot = Rc::clone(&ticket.snapshot);
         let refusal = refusal.map(Problem::from).or_else(|| as_http1(&peer, &mut request).err());
-        let asks_upgrade = request.headers().contains_key(header::UPGRADE);
         let client = upgrade::asked(&peer, &mut request);
         let (mut errand, mut request) = match past_the_stops(&peer, &snapshot, &mut ticket, request, refusal)
         {
             Ok(Onward::Service(errand, request)) => (errand, request),
             Ok(Onward::Own(own)) => {
-                peer.wire.hand_over(false);
                 return respond::own(ticket, own);
             }
             Err(Turned { problem, allow }) => {
-                peer.wire.hand_over(false);
                 return respond::problem(ticket, problem, allow);
             }
         };
@@ -71,14 +68,12 @@ pub(crate) fn walk(
         if let (Some(cache), None) = (&settings.cache, &client) {
             // Boxed: routes that keep nothing do not carry it.
             let answer = Box::pin(cached::walk(cache, ticket, errand, request)).await;
-            peer.wire.hand_over(false);
             return answer;
         }
         if let Some(policies) = &errand.settings.policies {
             match admit::enter(policies, &ticket.trace, errand.deadline).await {
                 Ok(permit) => ticket.holds(permit),
                 Err(problem) => {
-                    peer.wire.hand_over(false);
                     return respond::problem(ticket, problem, None);
                 }
             }
@@ -89,7 +84,6 @@ pub(crate) fn walk(
             match Box::pin(transform::onward(&mut ticket, &mut errand, as_asked)).await {
                 Ok(changed) => request = changed,
                 Err(stopped) => {
-                    peer.wire.hand_over(false);
                     return respond::stopped(ticket, stopped);
                 }
             }
@@ -106,9 +100,6 @@ pub(crate) fn walk(
                 Ok((answer, lease)) => respond::tunnel(ticket, answer, client, lease),
                 Err(problem) => respond::problem(ticket, problem, None),
             };
-        }
-        if asks_upgrade {
-            peer.wire.hand_over(false);
         }
         match answered {
             Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {

@@ -90,9 +90,13 @@ where
             // Boxed: hyper keeps room for one of these as long as the connection lives.
             Box::pin(async move {
                 let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
-                // Said in the head or not at all: a client that was not told may be sending just now.
-                if peer.worker().drain.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    // However it ended: no other protocol follows.
+                    peer.wire.hand_over(false);
+                    // Said in the head or not at all: a client that was not told may be sending just now.
+                    if peer.worker().drain.is_leaving() {
+                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
                 }
                 Ok::<_, Infallible>(answer)
             })
