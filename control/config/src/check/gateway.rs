@@ -102,6 +102,7 @@ impl Checker<'_> {
             drain_delay: seconds(raw.drain_delay, 0),
             drain: seconds(raw.drain, 5),
             upgrade_drain: seconds(raw.upgrade_drain, 600),
+            upgrade_ready: seconds(raw.upgrade_ready, 30),
             limits: GatewayLimits {
                 connections: limits.connections.unwrap_or(4096),
                 header: limits.header.map_or(64 << 10, |size| size.0),

@@ -9,6 +9,7 @@ mod crowd;
 mod curl;
 mod frames;
 mod grpc;
+mod handover;
 mod load;
 mod node;
 mod peers;
