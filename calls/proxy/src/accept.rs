@@ -3,6 +3,7 @@
 
 mod first;
 mod keep;
+mod meanwhile;
 mod pass;
 mod said;
 mod scan;

@@ -6,6 +6,7 @@ mod mirror;
 mod spare;
 mod upload;
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, sleep_until};
 
 use crate::admit;
+use crate::interim::Interim;
 use crate::limits::{REST_LOOK, UNSENT_RETRIES, after};
 use crate::pool::{Alone, Lease, Line, Place, Taken, Turn};
 use crate::problem::Problem;
@@ -63,6 +65,8 @@ pub(crate) struct Errand<'a> {
     /// Whether it is sent once more for nothing where a connection turns out to be closed; said from the beginning of one
     /// that changes nothing, whatever its method says.
     pub(crate) is_free: bool,
+    /// What the service says before its answer, where that goes on to the client.
+    pub(crate) interim: Option<Interim>,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
 }
@@ -93,6 +97,7 @@ impl<'a> Errand<'a> {
             key: None,
             named: None,
             is_free: false,
+            interim: None,
             tried: Vec::new(),
         }
     }
@@ -235,6 +240,9 @@ impl Errand<'_> {
             let answer = match &mut lease.line {
                 Line::Alone(alone) => {
                     spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                    if let Some(interim) = &self.interim {
+                        interim.listen(&mut request);
+                    }
                     let sent = alone.connection.sender.try_send_request(request);
                     self.answered(sent, now).await
                 }
@@ -287,6 +295,12 @@ impl Errand<'_> {
         let mut until = self.deadline.min(after(now, self.settings.answer_timeout));
         let mut timer = pin!(sleep_until(until.into()));
         let mut answer = pin!(answer);
+        let mut answer = poll_fn(|cx| {
+            if let Some(interim) = &self.interim {
+                interim.pass_on(cx);
+            }
+            answer.as_mut().poll(cx)
+        });
         loop {
             tokio::select! {
                 biased;

@@ -119,6 +119,10 @@ pub(crate) const H2_CONNECTIONS_OUT: usize = 8;
 pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(50);
 /// What is read at a time in a tunnel, in bytes, each way.
 pub(crate) const TUNNEL_BUFFER: usize = 8 * 1024;
+/// Interim answers of services that go on to the client, for each request.
+pub(crate) const INTERIM_ANSWERS: usize = 8;
+/// Interim answers that wait to go on to the client, in bytes.
+pub(crate) const INTERIM_BYTES: usize = 16 * 1024;
 /// How often a tunnel is looked at, whether anything passes.
 pub(crate) const TUNNEL_LOOK: Duration = Duration::from_secs(5);
 

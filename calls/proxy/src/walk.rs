@@ -10,6 +10,7 @@ use crate::accept::{Cut, Peer, Protocol};
 use crate::forward::{Errand, Source, Upload};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
+use crate::interim::Interim;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
@@ -199,6 +200,8 @@ fn past_the_stops<'a>(
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
     let key = key.and_then(|key| key.of(&parts, ticket.client()));
+    let takes_interim = peer.protocol == Protocol::Http1 && parts.version == Version::HTTP_11;
+    let interim = (way.settings.early_hints && takes_interim).then(|| Interim::to(&peer.wire));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -215,6 +218,7 @@ fn past_the_stops<'a>(
         is_call: ticket.call.is_some(),
         mirror: way.mirror,
         failover: way.failover,
+        interim,
         key,
         named: named.map(Box::new),
         ..Errand::to(worker, Rc::clone(snapshot), service, way.settings, deadline)

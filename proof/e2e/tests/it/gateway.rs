@@ -10,6 +10,7 @@ mod curl;
 mod frames;
 mod grpc;
 mod handover;
+mod hints;
 mod load;
 mod node;
 mod peers;

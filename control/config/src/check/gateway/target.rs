@@ -104,6 +104,7 @@ impl Checker<'_> {
             ("body", raw.body.is_some()),
             ("policies", raw.policies.is_some()),
             ("cache", raw.cache.is_some()),
+            ("early_hints", raw.early_hints.is_some()),
         ];
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
         let article = if target == "answer" { "an" } else { "a" };
