@@ -65,6 +65,7 @@ pub(crate) fn walk(
             cut.at(errand.deadline);
         }
         errand.upgrades = client.is_some();
+        let by_connect = matches!(client, Some(upgrade::Client::Stream(_)));
         let settings = errand.settings;
         if let (Some(cache), None) = (&settings.cache, &client) {
             // Boxed: routes that keep nothing do not carry it.
@@ -103,7 +104,11 @@ pub(crate) fn walk(
             };
         }
         match answered {
-            Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            // What is well with a plain request would grant an extended `CONNECT`.
+            Ok((answer, _))
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                    || by_connect && answer.status().is_success() =>
+            {
                 respond::problem(ticket, Problem::BadAnswer, None)
             }
             Ok((answer, lease)) => {

@@ -24,3 +24,4 @@ mod services;
 mod tls;
 mod transform;
 mod upgrade;
+mod websocket2;
