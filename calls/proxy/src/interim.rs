@@ -16,7 +16,8 @@ use crate::accept::Wire;
 use crate::hop_by_hop;
 use crate::limits::{INTERIM_ANSWERS, INTERIM_BYTES};
 
-/// The interim answers to one request.
+/// The interim answers to one request, to all that is sent of it.
+#[derive(Clone)]
 pub(crate) struct Interim {
     wire: Rc<Wire>,
     heard: Arc<Mutex<Heard>>,

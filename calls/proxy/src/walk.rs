@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, cached, identify, respond, route, transform, upgrade};
+use crate::{admit, cached, identify, quota, respond, route, transform, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub(crate) fn walk(
             return answer;
         }
         if let Some(policies) = &errand.settings.policies {
-            match admit::enter(policies, &ticket.trace, errand.deadline).await {
+            match admit::enter(policies, &errand.context(&ticket.trace)).await {
                 Ok(permit) => ticket.holds(permit),
                 Err(problem) => {
                     return respond::problem(ticket, problem, None);
@@ -178,11 +178,13 @@ fn past_the_stops<'a>(
         }
     }
     identify::check(way.access)?;
+    quota::take(&way.settings.quotas, request.headers(), ticket.client(), &worker.clock)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
     let deadline = admit::deadline(request.headers(), ticket.call, way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
+    let criticality = admit::criticality(request.headers_mut(), way.taken, way.settings)?;
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
@@ -204,9 +206,9 @@ fn past_the_stops<'a>(
     }
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
-    let key = key.and_then(|key| key.of(&parts, ticket.client()));
     let takes_interim = peer.protocol == Protocol::Http1 && parts.version == Version::HTTP_11;
     let interim = (way.settings.early_hints && takes_interim).then(|| Interim::to(&peer.wire));
+    let key = key.and_then(|key| key.of(&parts.headers, parts.uri.path(), ticket.client()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -224,6 +226,7 @@ fn past_the_stops<'a>(
         mirror: way.mirror,
         failover: way.failover,
         interim,
+        criticality,
         key,
         named: named.map(Box::new),
         ..Errand::to(worker, Rc::clone(snapshot), service, way.settings, deadline)

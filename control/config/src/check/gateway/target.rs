@@ -103,6 +103,8 @@ impl Checker<'_> {
             ("answer_timeout", raw.answer_timeout.is_some()),
             ("body", raw.body.is_some()),
             ("policies", raw.policies.is_some()),
+            ("criticality", raw.criticality.is_some()),
+            ("hedge", raw.hedge.is_some()),
             ("cache", raw.cache.is_some()),
             ("early_hints", raw.early_hints.is_some()),
         ];
