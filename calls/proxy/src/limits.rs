@@ -83,6 +83,9 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const REST_KNOWN_TIME: Duration = Duration::from_secs(600);
 /// After which rest a connection is looked at once more before a request goes out on it that must not be sent twice.
 pub(crate) const REST_LOOK: Duration = Duration::from_millis(5);
+/// Most connections that wait to be taken; a system may allow less (`net.core.somaxconn`). Whoever finds no place comes
+/// again after a second.
+pub(crate) const BACKLOG: i32 = 4096;
 /// How long accepting rests when the machine has no descriptor left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Shortest pause between two looks at a connection on which nothing happens.

@@ -9,9 +9,10 @@ use std::{io, net, thread};
 use arc_swap::ArcSwap;
 use mamparo_balance::Endpoint;
 use mamparo_context::{Clock, Random};
+use socket2::SockRef;
 use tokio::sync::{oneshot, watch};
 
-use crate::limits::after;
+use crate::limits::{BACKLOG, after};
 use crate::metrics::Metrics;
 use crate::options::{Door, Entry, Listener, Options};
 use crate::route::{Routing, RoutingError};
@@ -69,6 +70,8 @@ impl Proxy {
         };
         for listener in &listeners {
             listener.socket.set_nonblocking(true).map_err(StartError::Socket)?;
+            // It listens already, perhaps with room for few only.
+            SockRef::from(&listener.socket).listen(BACKLOG).map_err(StartError::Socket)?;
         }
         for number in 0..options.workers.get() {
             let sockets = listeners

@@ -1,10 +1,27 @@
 //! The gateway's routes with policies, from the file to the metrics.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::world::{World, eventually, get};
+
+#[test]
+fn a_burst_of_connections_waits_while_nobody_takes_them() {
+    let world = World::new("  {}");
+    let node = world.node(&["--role", "gateway"]);
+    node.signal(Signal::STOP);
+    // Whoever finds no place in the queue of the kernel comes again after a second.
+    let time = Duration::from_millis(500);
+    let burst: Result<Vec<_>, _> =
+        (0..600).map(|_| TcpStream::connect_timeout(&world.gateway, time)).collect();
+    node.signal(Signal::CONT);
+    assert_eq!(burst.map(|all| all.len()).map_err(|error| error.kind()), Ok(600));
+    assert_eq!(get(world.gateway, "/none").unwrap().0, 404);
+}
 
 #[test]
 fn a_route_with_a_quota_refuses_what_is_beyond_it_and_shows_it() {
