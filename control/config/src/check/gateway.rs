@@ -18,7 +18,9 @@ use mamparo_telemetry::access::FIELDS;
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
-use crate::config::{AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
+use crate::config::{
+    AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, RouteTarget, Service, ValueMatch,
+};
 use crate::file;
 use crate::limits::{REPLAY_BYTES, REPLAY_BYTES_MAX, ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
 use crate::suggest::suggestion;
@@ -128,11 +130,12 @@ impl Checker<'_> {
     ) -> Route {
         self.admission(index, &raw);
         let is_list = raw.matches.is_list;
+        let answers_preflights = raw.transform.as_ref().is_some_and(|own| own.cors.is_some());
         let matches = std::mem::take(&mut raw.matches.all).into_iter().enumerate();
         let matches: Vec<RouteMatch> = matches
             .map(|(number, one)| {
                 let spot = Spot { route: index, number: is_list.then_some(number) };
-                self.matches(spot, one, &mut shared.patterns)
+                self.matches(spot, one, &mut shared.patterns, answers_preflights)
             })
             .collect();
         let target = self.target(index, &mut raw, &matches, services);
@@ -158,7 +161,7 @@ impl Checker<'_> {
             let keys: Vec<&str> = ["retry"].into_iter().chain(wrong.field.split('.')).collect();
             self.route_at(index, &keys, wrong.problem, None);
         }
-        if let (Some(_), None) = (raw.replay, &raw.retry) {
+        if let (Some(_), None, RouteTarget::Services(_)) = (raw.replay, &raw.retry, &target) {
             let message = "without `retry` nothing is sent again".to_owned();
             self.route_at(index, &["replay"], message, None);
         }

@@ -104,6 +104,8 @@ impl Checker<'_> {
             ("body", raw.body.is_some()),
             ("policies", raw.policies.is_some()),
             ("cache", raw.cache.is_some()),
+            ("retry", raw.retry.is_some()),
+            ("replay", raw.replay.is_some()),
         ];
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
         let article = if target == "answer" { "an" } else { "a" };
