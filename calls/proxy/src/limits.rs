@@ -67,6 +67,10 @@ impl Default for Limits {
 
 /// Longest line that gives the size of a chunk, with its extensions, in bytes.
 pub(crate) const CHUNK_LINE_BYTES: usize = 1024;
+/// All extensions of the chunks of one body, in bytes; no more than the parser takes.
+pub(crate) const CHUNK_EXTENSION_BYTES: usize = 16 * 1024 - 1;
+/// All trailers of a body, in bytes; no more than the parser takes.
+pub(crate) const TRAILER_BYTES: usize = 16 * 1024 - 1;
 /// Empty lines that are passed over before a request line.
 pub(crate) const LEADING_EMPTY_LINES: usize = 4;
 /// Longest `x-request-id` that is taken over from a client, in bytes.
