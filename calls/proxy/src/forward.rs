@@ -2,6 +2,7 @@
 //! proven that nobody has seen it, where it changes nothing, or where the route says so.
 
 pub(crate) mod connect;
+mod hearing;
 mod mirror;
 mod spare;
 mod upload;
@@ -31,6 +32,7 @@ use crate::route::{Service, Settings};
 use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
+pub(crate) use hearing::Hearing;
 use mirror::mirror;
 use spare::Spare;
 pub(crate) use upload::{Fate, Kept, Source, Upload};
@@ -235,8 +237,11 @@ impl Errand<'_> {
             let answer = match &mut lease.line {
                 Line::Alone(alone) => {
                     spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                    alone.connection.hearing.begin(self.worker.limits.answer_head_bytes());
                     let sent = alone.connection.sender.try_send_request(request);
-                    self.answered(sent, now).await
+                    let answer = self.answered(sent, now).await;
+                    alone.connection.hearing.end();
+                    answer
                 }
                 Line::Stream(seat) => {
                     let is_secure = self.service()?.transport.is_secure();
@@ -316,7 +321,7 @@ impl Errand<'_> {
         tracing::debug!(error = &error as &dyn std::error::Error, "a request to a service failed");
         let problem = match self.fate.as_ref().and_then(|fate| fate.failure()) {
             Some(problem) => problem,
-            None if error.is_parse() => Problem::BadAnswer,
+            None if error.is_parse() || hearing::TooLong::is_in(&error) => Problem::BadAnswer,
             None => Problem::BrokenOff,
         };
         Failed { problem, unseen: unsent.is_some() || spare::is_refused(&error), unsent }

@@ -9,7 +9,8 @@ pub struct Limits {
     pub connections_per_worker: usize,
     /// Connections that one worker serves from one address at the same time; nothing where that is not bounded.
     pub connections_per_source: Option<usize>,
-    /// Request line and header lines together, in bytes; above it 431.
+    /// Request line and header lines together, in bytes; above it 431. The head of an answer, with those that went before
+    /// it (`1xx`), may have twice as many, and 64 KiB at least; above it 502.
     pub header_bytes: usize,
     /// Header lines of one request; above it 431.
     pub header_count: usize,
@@ -62,6 +63,14 @@ impl Default for Limits {
             pool_idle_time: Duration::from_secs(4),
             pool_age: Duration::from_secs(300),
         }
+    }
+}
+
+impl Limits {
+    /// All heads of one answer of a service that speaks HTTP/1.1 together, those of `1xx` among them, in bytes; above it the
+    /// answer is none: 502.
+    pub(crate) fn answer_head_bytes(&self) -> usize {
+        BUFFER_BYTES.max(self.header_bytes.saturating_mul(2))
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
 
-use crate::forward::Upload;
+use crate::forward::{Hearing, Upload};
 use crate::limits::{Limits, REST_KNOWN_TIME};
 use crate::transport::Lane;
 use rest::Rest;
@@ -67,6 +67,8 @@ pub(crate) struct Http1 {
     pub(crate) sender: SendRequest<Upload>,
     /// When it ended, as whoever drives it says.
     pub(crate) ended: Rc<Cell<Option<Instant>>>,
+    /// How much of it is heard before the answer.
+    pub(crate) hearing: Hearing,
 }
 
 impl Connection for Http1 {

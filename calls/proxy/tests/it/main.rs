@@ -12,6 +12,7 @@ mod framing;
 mod grpc;
 mod headers;
 mod http2;
+mod interim;
 mod limits;
 mod log;
 mod origin;
