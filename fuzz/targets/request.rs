@@ -40,6 +40,12 @@ fuzz_target!(|bytes: &[u8]| {
         let (first, second) = bytes.split_at(cut);
         is_the_same(&whole, &fuzzing::serve(&[first, second]), cut);
     }
+    let goes_on = |(request, _): &(Request<Vec<u8>>, bool)| {
+        request.version() == http::Version::HTTP_11 && !request.headers().contains_key("connection")
+    };
+    if verdict.refused.is_some() && whole.requests.iter().all(goes_on) {
+        assert_eq!(statuses(&whole).last(), Some(&400), "what is refused is not answered: {verdict:?}");
+    }
     for (request, _) in &whole.requests {
         is_led_in_one_way(request);
     }

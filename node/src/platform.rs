@@ -50,7 +50,7 @@ const WORKERS_MAX: usize = 8;
 
 /// Whether a gateway can serve the routes of `config`.
 pub(crate) fn check(config: &Config) -> Outcome {
-    routing::routing(config, &Addresses::new(), &mut Kept::after(&Known::default())).map(drop)
+    routing::routing(config, &Addresses::new(), &mut Kept::none(&Known::default())).map(drop)
 }
 
 /// Runs the roles of `config` until it is time to stop; `followed` is the file that it comes from. `data` is prepared.

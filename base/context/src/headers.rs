@@ -107,6 +107,8 @@ pub mod http {
 
     /// Remaining time of the request in milliseconds, at least 1.
     pub const TIMEOUT: &str = "mamparo-timeout-ms";
+    /// How much the request matters, as one of the four classes.
+    pub const CRITICALITY: &str = super::CRITICALITY;
 
     /// Writes the context; of the deadline what is left at this moment, never less than 1 ms. The principal is
     /// not written: [`write_principal`] does that, towards a hop that is trusted.

@@ -130,6 +130,11 @@ pub const POLICY_VERDICTS: CounterName = CounterName {
     name: "mamparo_policy_verdicts",
     help: "What a policy said to attempts: admitted, waited, refused, shadow_waited, shadow_refused, cancelled",
 };
+/// What rate limits said that keep count of each client.
+pub const KEYED_VERDICTS: CounterName = CounterName {
+    name: "mamparo_keyed_rate_limit_verdicts",
+    help: "What a rate limit of each client said, by target and by how clients are told apart",
+};
 /// Times that were over.
 pub const POLICY_TIMEOUTS: CounterName =
     CounterName { name: "mamparo_policy_timeouts", help: "Times that were over, of an attempt or of a call" };
@@ -276,6 +281,7 @@ pub const COUNTERS: &[CounterName] = &[
     SPANS_DROPPED,
     POLICY_CALLS,
     POLICY_VERDICTS,
+    KEYED_VERDICTS,
     POLICY_TIMEOUTS,
     POLICY_REPEATS,
     RETRY_GIVEN_UP,

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
+use crate::Counted;
 use crate::breaker::BreakerState;
 use crate::stack::Stack;
 
@@ -62,6 +63,39 @@ where
     F: Fn() -> Vec<Arc<Stack>> + Send + Sync + 'static,
 {
     registry.register_collector(Box::new(Stacks(Box::new(stacks))));
+}
+
+/// What the keyed rate limits of a target have done, by what keys are.
+pub type KeyedCounted = (String, String, Counted);
+
+/// Exports the keyed rate limits that `limits` gives: the target, what its keys are, and what was done. No key is a label:
+/// there may be any number of them.
+pub fn register_keyed<F>(registry: &mut Registry, limits: F)
+where
+    F: Fn() -> Vec<KeyedCounted> + Send + Sync + 'static,
+{
+    registry.register_collector(Box::new(KeyedLimits(Box::new(limits))));
+}
+
+struct KeyedLimits(Box<dyn Fn() -> Vec<KeyedCounted> + Send + Sync>);
+
+impl fmt::Debug for KeyedLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyedLimits")
+    }
+}
+
+impl Collector for KeyedLimits {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut readings = Readings(Vec::new());
+        for (target, by, counted) in (self.0)() {
+            for (verdict, count) in counted.named() {
+                let labels = [("target", &*target), ("by", &*by), ("verdict", verdict)];
+                readings.counter(names::KEYED_VERDICTS, &labels, count);
+            }
+        }
+        encode_family(&mut encoder, &readings.0)
+    }
 }
 
 struct Stacks(Box<dyn Fn() -> Vec<Arc<Stack>> + Send + Sync>);

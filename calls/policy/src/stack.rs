@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use builder::{ClientBuilder, ServerBuilder};
+pub use builder::{ClientBuilder, GatewayBuilder, ServerBuilder};
 pub use config::{AdmissionConfig, ClientConfig, InvalidStack, ServerConfig};
 pub use counts::StackCounted;
 use counts::StackCounts;
@@ -60,6 +60,7 @@ pub type PlainExecution<'s, O, F, T, E> = Execution<&'s Stack, O, F, fn(&Result<
 enum Side {
     Client,
     Server,
+    Gateway,
 }
 
 /// How a call is made more than once.
@@ -79,6 +80,11 @@ impl Stack {
     /// Policies around the requests that `service` takes.
     pub fn server(service: &str) -> ServerBuilder {
         ServerBuilder::new(service)
+    }
+
+    /// Policies around the requests that `route` passes on. Whoever does so takes them [through](Self::enter).
+    pub fn gateway(route: &str) -> GatewayBuilder {
+        GatewayBuilder::new(route)
     }
 
     /// Whose calls go through it.
@@ -203,6 +209,14 @@ impl Stack {
         let mut stack = self.again();
         stack.parts.breaker = Some(breaker);
         stack
+    }
+
+    /// Its hedge, with what that knows, and none of its other policies: for whoever takes calls through those
+    /// [in a way of its own](Self::enter). What it does counts here.
+    #[must_use]
+    pub fn hedge_alone(&self) -> Option<Self> {
+        self.hedge()?;
+        Some(Self { parts: Parts::default(), faults: None, timeout: TimeoutConfig::NONE, ..self.again() })
     }
 
     fn again(&self) -> Self {

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mamparo_context::{Context, Deadline, Random, SpanId, TraceContext, TraceId, http as context};
+use mamparo_context::{Context, Criticality, Random, SpanId, TraceContext, TraceId, http as context};
 use mamparo_policy::stack::{Stack, StackPermit};
 
 use crate::grpc::{self, Call};
 use crate::limits::{Limits, after};
 use crate::problem::Problem;
+use crate::respond::Taken;
 use crate::route::Settings;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const CRITICALITY: HeaderName = HeaderName::from_static(context::CRITICALITY);
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static(context::TIMEOUT);
 
@@ -61,38 +63,60 @@ pub(crate) fn write_remaining(headers: &mut HeaderMap, is_call: bool, deadline: 
     }
 }
 
+/// How much a request matters: what its route says, or the caller by name, or as usual. At the edge a client may say
+/// less of its own, never more. The service is told.
+pub(crate) fn criticality(
+    headers: &mut HeaderMap,
+    taken: Taken,
+    settings: &Settings,
+) -> Result<Criticality, Problem> {
+    let said = match headers.get(CRITICALITY) {
+        None if settings.criticality.is_none() => return Ok(Criticality::default()),
+        None => None,
+        Some(value) => {
+            let expected = "one of sheddable, sheddable-plus, critical, critical-plus";
+            let malformed = Problem::Header { name: context::CRITICALITY, expected };
+            Some(value.to_str().ok().and_then(|text| text.parse::<Criticality>().ok()).ok_or(malformed)?)
+        }
+    };
+    let class = match (taken, said, settings.criticality) {
+        (Taken::ByName(_), Some(said), None) => said,
+        (_, Some(said), own) => said.min(own.unwrap_or_default()),
+        (_, None, own) => own.unwrap_or_default(),
+    };
+    write_criticality(headers, class);
+    Ok(class)
+}
+
+/// Writes how much a request matters, where that is not as usual.
+pub(crate) fn write_criticality(headers: &mut HeaderMap, class: Criticality) {
+    if class == Criticality::default() {
+        headers.remove(CRITICALITY);
+    } else {
+        headers.insert(CRITICALITY, HeaderValue::from_static(class.as_str()));
+    }
+}
+
 /// Passes the policies of the route, and waits in their lines where it must.
-pub(crate) async fn enter(
-    policies: &Arc<Stack>,
-    trace: &TraceContext,
-    deadline: Instant,
-) -> Result<StackPermit, Problem> {
-    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
+pub(crate) async fn enter(policies: &Arc<Stack>, cx: &Context) -> Result<StackPermit, Problem> {
     // Boxed: routes without policies do not carry it.
-    Box::pin(policies.enter(&cx)).await.map_err(Problem::Refused)
+    Box::pin(policies.enter(cx)).await.map_err(Problem::Refused)
 }
 
 /// Passes the rate limits of the route alone, which is all that an answer costs for which the service is not asked.
-pub(crate) async fn enter_quotas(
-    policies: &Arc<Stack>,
-    trace: &TraceContext,
-    deadline: Instant,
-) -> Result<StackPermit, Problem> {
-    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
-    policies.enter_quotas(&cx).await.map_err(Problem::Refused)
+pub(crate) async fn enter_quotas(policies: &Arc<Stack>, cx: &Context) -> Result<StackPermit, Problem> {
+    policies.enter_quotas(cx).await.map_err(Problem::Refused)
 }
 
 /// Passes the others: after the rate limits, of which there is the permit, or without them where no client asks.
 pub(crate) async fn enter_others(
     policies: &Arc<Stack>,
     quotas: Option<StackPermit>,
-    trace: &TraceContext,
-    deadline: Instant,
+    cx: &Context,
 ) -> Result<StackPermit, Problem> {
-    let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(deadline));
     let entering = match quotas {
-        Some(quotas) => quotas.onward(&cx),
-        None => policies.enter_unasked(&cx),
+        Some(quotas) => quotas.onward(cx),
+        None => policies.enter_unasked(cx),
     };
     entering.await.map_err(Problem::Refused)
 }
@@ -194,6 +218,31 @@ mod tests {
         ] {
             assert_eq!(ask(content, time, own), deadline, "{content} {time} {own}");
         }
+    }
+
+    #[test]
+    fn a_client_makes_little_of_its_request_and_never_much() {
+        use Criticality::{Critical, CriticalPlus, Sheddable, SheddablePlus};
+        let (route, by_name) = (Taken::Route(0, Some(0)), Taken::ByName(0));
+        for (taken, said, own, class) in [
+            (route, None, None, Critical),
+            (route, Some("critical-plus"), None, Critical),
+            (route, Some("sheddable"), None, Sheddable),
+            (route, None, Some(CriticalPlus), CriticalPlus),
+            (route, Some("critical-plus"), Some(SheddablePlus), SheddablePlus),
+            (route, Some("sheddable"), Some(CriticalPlus), Sheddable),
+            (by_name, Some("critical-plus"), None, CriticalPlus),
+            (by_name, None, None, Critical),
+        ] {
+            let settings = Settings { criticality: own, ..Settings::default() };
+            let mut headers: HeaderMap =
+                said.map(|said| (CRITICALITY, HeaderValue::from_static(said))).into_iter().collect();
+            assert_eq!(criticality(&mut headers, taken, &settings), Ok(class), "{said:?} {own:?}");
+            let told = headers.get(CRITICALITY).and_then(|told| told.to_str().ok());
+            assert_eq!(told, (class != Critical).then(|| class.as_str()), "{said:?} {own:?}");
+        }
+        let mut headers: HeaderMap = [(CRITICALITY, HeaderValue::from_static("much"))].into_iter().collect();
+        assert!(criticality(&mut headers, route, &Settings::default()).is_err());
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(crate) async fn walk(
     mut request: Request<Upload>,
 ) -> Response<Body> {
     if let Some(policies) = &errand.settings.policies {
-        match admit::enter_quotas(policies, &ticket.trace, errand.deadline).await {
+        match admit::enter_quotas(policies, &errand.context(&ticket.trace)).await {
             Ok(permit) => ticket.holds(permit),
             Err(problem) => return respond::problem(ticket, problem, None),
         }
@@ -178,7 +178,8 @@ async fn send(
 ) -> Result<(Response<Incoming>, Lease), Problem> {
     if let Some(policies) = &errand.settings.policies {
         let quotas = ticket.exchanges();
-        ticket.holds(admit::enter_others(policies, quotas, &ticket.trace, errand.deadline).await?);
+        let cx = errand.context(&ticket.trace);
+        ticket.holds(admit::enter_others(policies, quotas, &cx).await?);
     }
     ticket.asks_service();
     let sent = errand.send(request, &ticket.trace).await;

@@ -2,11 +2,14 @@
 //! proven that nobody has seen it, where it changes nothing, or where the route says so.
 
 pub(crate) mod connect;
+mod detour;
 mod hearing;
+mod hedge;
 mod mirror;
 mod spare;
 mod upload;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -18,7 +21,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use mamparo_balance::Seen;
-use mamparo_context::{Moment, TraceContext};
+use mamparo_context::{Context, Criticality, Deadline, Moment, TraceContext};
 use mamparo_policy::retry::{Again, End, Tries};
 use mamparo_policy::{Health, Outcome, http::ClassifyHttp};
 use tokio::task::yield_now;
@@ -32,12 +35,17 @@ use crate::route::{Service, Settings};
 use crate::transport::Speaks;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
+use detour::Detour;
 pub(crate) use hearing::Hearing;
 use mirror::mirror;
 use spare::Spare;
 pub(crate) use upload::{Fate, Kept, Source, Upload};
 
+/// An answer, and the connection that it still occupies.
+pub(crate) type Answered = (Response<Incoming>, Lease);
+
 /// A request on its way to a service.
+#[derive(Clone)]
 pub(crate) struct Errand<'a> {
     pub(crate) worker: &'a Rc<Worker>,
     pub(crate) snapshot: Rc<LocalSnapshot>,
@@ -58,6 +66,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) mirror: Option<usize>,
     /// The service that stands in for the first.
     pub(crate) failover: Option<usize>,
+    /// How much it matters.
+    pub(crate) criticality: Criticality,
     /// What it has in common with others that are to reach the same endpoint.
     pub(crate) key: Option<u64>,
     /// The host that the client named, where its route keeps answers.
@@ -67,6 +77,10 @@ pub(crate) struct Errand<'a> {
     pub(crate) is_free: bool,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
+    /// What happens before it is simply sent.
+    pub(crate) detour: Option<Detour<'a>>,
+    /// The endpoints at which the same request is under way beside this one.
+    pub(crate) beside: Option<Rc<RefCell<Vec<SocketAddr>>>>,
 }
 
 impl<'a> Errand<'a> {
@@ -92,10 +106,13 @@ impl<'a> Errand<'a> {
             is_call: false,
             mirror: None,
             failover: None,
+            criticality: Criticality::default(),
             key: None,
             named: None,
             is_free: false,
             tried: Vec::new(),
+            detour: Detour::of(settings),
+            beside: None,
         }
     }
 }
@@ -116,16 +133,26 @@ impl From<Problem> for Failed {
 }
 
 impl Errand<'_> {
-    /// Sends the request: the answer, and the connection that it still occupies.
+    /// What policies are to know of it.
+    pub(crate) fn context(&self, trace: &TraceContext) -> Context {
+        let cx = Context::from_trace(trace.clone()).with_deadline(Deadline::at(self.deadline));
+        cx.with_criticality(self.criticality)
+    }
+
+    /// Sends the request: the answer, and the connection that it still occupies. What the route does to requests on
+    /// purpose, and that it sends slow ones twice, happens here.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep each of its arguments twice")]
     pub(crate) fn send(
         mut self,
         mut request: Request<Upload>,
         trace: &TraceContext,
-    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Problem>> {
+    ) -> impl Future<Output = Result<Answered, Problem>> {
         async move {
-            if let Some(service) = self.mirror {
+            if let Some(service) = self.mirror.take() {
                 mirror(&self, service, &request, trace);
+            }
+            if let Some(detour) = self.detour.take() {
+                return detour.send(self, request, trace).await;
             }
             let mut spare = Spare::of(&request, &self);
             self.is_free = spare.as_ref().is_some_and(Spare::is_for_free);
@@ -167,7 +194,7 @@ impl Errand<'_> {
     /// Whether the retry policy of the route has it sent again, and after which pause.
     fn again(
         &self,
-        sent: &Result<(Response<Incoming>, Lease), Failed>,
+        sent: &Result<Answered, Failed>,
         tries: &mut Tries,
         spare: Option<&mut Spare>,
         trace: &TraceContext,
@@ -198,7 +225,7 @@ impl Errand<'_> {
             minimum: Duration::ZERO,
             refused: false,
         };
-        let cx = spare.context(trace);
+        let cx = spare.context(Context::from_trace(trace.clone()));
         match retry.next(tries, &outcome, &cx, end, || worker.random.unit()) {
             Again::After(pause) => spare.again().map(|request| (request, pause)),
             Again::No | Again::GaveUp(_) | Again::Shadow => None,
@@ -211,7 +238,7 @@ impl Errand<'_> {
         &mut self,
         mut request: Request<Upload>,
         is_again: bool,
-    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failed>> {
+    ) -> impl Future<Output = Result<Answered, Failed>> {
         async move {
             let mut now = self.worker.clock.now();
             let pooled = match self.pooled(is_again, now)? {
@@ -340,8 +367,14 @@ impl Errand<'_> {
     /// The turn of an endpoint; of the service that stands in, where the first has none to give.
     fn turn(&mut self, now: Instant) -> Option<Turn> {
         loop {
+            if let Some(beside) = &self.beside {
+                self.tried.extend(beside.borrow().iter());
+            }
             let balancer = &self.service().ok()?.balancer;
             if let Some(pick) = balancer.pick(self.key, &self.tried, Moment::from(now), &self.worker.random) {
+                if let Some(beside) = &self.beside {
+                    beside.borrow_mut().push(pick.address());
+                }
                 return Some(Turn::new(pick, now));
             }
             self.service = self.failover.take()?;

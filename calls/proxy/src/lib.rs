@@ -26,6 +26,7 @@ mod accept;
 mod grpc;
 mod identify;
 mod origin;
+mod quota;
 mod route;
 
 mod admit;
@@ -54,9 +55,10 @@ pub use limits::Limits;
 pub use metrics::Metrics;
 pub use options::{Door, Entry, Listener, Options};
 pub use proxy::{Drained, Proxy, StartError, Steering};
+pub use quota::ClientQuota;
 pub use route::{
-    Access, Answer, BalanceKey, HeaderMatch, Host, InvalidHost, Match, Mirror, Passage, Path, PathRewrite,
-    QueryMatch, Redirect, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target,
+    Access, Answer, HeaderMatch, Host, InvalidHost, Match, Mirror, Passage, Path, PathRewrite, QueryMatch,
+    Redirect, RequestKey, Rewrite, Route, Routing, RoutingError, Scheme, Services, Settings, Target,
     Upstream, Wanted, Weighted,
 };
 pub use transport::{Speaks, Transport, VerifiedTls};

@@ -6,7 +6,7 @@ mod rest;
 mod shared;
 mod turn;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -65,9 +65,7 @@ pub(crate) trait Connection {
 #[derive(Debug)]
 pub(crate) struct Http1 {
     pub(crate) sender: SendRequest<Upload>,
-    /// When it ended, as whoever drives it says.
-    pub(crate) ended: Rc<Cell<Option<Instant>>>,
-    /// How much of it is heard before the answer.
+    /// How much of it is heard before an answer, and when it ended.
     pub(crate) hearing: Hearing,
 }
 
@@ -81,7 +79,7 @@ impl Connection for Http1 {
     }
 
     fn ended(&self) -> Option<Instant> {
-        self.ended.get()
+        self.hearing.ended()
     }
 }
 

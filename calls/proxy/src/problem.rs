@@ -75,6 +75,11 @@ pub(crate) enum Problem {
     NotCached,
     #[error("too many connections")]
     TooManyConnections,
+    #[error("a fault was injected")]
+    Injected {
+        /// Whether the service has answered all the same.
+        sent: bool,
+    },
     #[error("not at the moment: {}", refused(*.0))]
     Refused(mamparo_policy::Refusal),
 }
@@ -122,6 +127,7 @@ impl Problem {
             Self::Deadline => "deadline-passed",
             Self::NotCached => "not-cached",
             Self::TooManyConnections => "too-many-connections",
+            Self::Injected { .. } => "fault-injected",
             Self::Refused(refusal) => match refusal.policy {
                 Policy::RateLimit => "rate-limited",
                 Policy::Breaker => "breaker-open",
@@ -149,7 +155,8 @@ impl Problem {
             | Self::BrokenOff
             | Self::TooManyConnections
             | Self::Hook
-            | Self::Memory => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::Memory
+            | Self::Injected { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template(error) => error.request_status(),
             Self::Refused(refusal) => policy_http::status(&refusal),
             Self::BadAnswer | Self::AnswerTemplate => StatusCode::BAD_GATEWAY,
@@ -177,12 +184,15 @@ impl Problem {
     /// What it says about the service; nothing where it is about the client.
     pub(crate) fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Unreachable | Self::NoEndpoint => Some(Outcome::Failure(Fault::upstream())),
+            Self::Unreachable | Self::NoEndpoint | Self::Injected { sent: false } => {
+                Some(Outcome::Failure(Fault::upstream()))
+            }
             Self::BrokenOff
             | Self::BadAnswer
             | Self::AnswerTemplate
             | Self::UpstreamTimeout
-            | Self::Deadline => Some(Outcome::Failure(Fault::upstream().indeterminate())),
+            | Self::Deadline
+            | Self::Injected { sent: true } => Some(Outcome::Failure(Fault::upstream().indeterminate())),
             _ => None,
         }
     }

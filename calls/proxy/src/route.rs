@@ -34,14 +34,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use mamparo_balance::{BalanceConfig, Endpoint};
+use mamparo_context::Criticality;
 use mamparo_http_cache::HttpCache;
 use mamparo_policy::retry::Retry;
 use mamparo_policy::stack::Stack;
 use mamparo_transform::Transform;
 
+use crate::quota::ClientQuota;
 use crate::transport::Transport;
 pub use entrance::Passage;
 pub(crate) use find::{Captures, Own, find};
@@ -80,6 +81,14 @@ pub struct Settings {
     /// What a request must pass before it goes to the service, and what it is a sample for until the last of its
     /// answer.
     pub policies: Option<Arc<Stack>>,
+    /// What each client may ask for in a time. All of them hold, in this order, before anything else is done.
+    pub quotas: Vec<Arc<ClientQuota>>,
+    /// How much its requests matter. Where it is not said, that is what callers by name say, and for others as usual.
+    /// Whoever asks at the edge may say less of a request, never more.
+    pub criticality: Option<Criticality>,
+    /// When a request that takes long is sent a second time: the [hedge of `policies`
+    /// alone](mamparo_policy::stack::Stack::hedge_alone). Not together with `retry`.
+    pub hedge: Option<Arc<Stack>>,
     /// What keeps the answers of the service for whoever asks next.
     pub cache: Option<HttpCache>,
     /// When a request that failed is sent again.
@@ -101,6 +110,9 @@ impl Default for Settings {
             repeat_safe: true,
             body_bytes: None,
             policies: None,
+            quotas: Vec::new(),
+            criticality: None,
+            hedge: None,
             cache: None,
             retry: None,
             replay_bytes: 64 * 1024,
@@ -135,7 +147,7 @@ pub struct Upstream {
     /// Which of them takes the next request, and how it is found out which of them work.
     pub balance: BalanceConfig,
     /// What requests have in common that are to reach the same endpoint; for consistent hashing.
-    pub key: Option<BalanceKey>,
+    pub key: Option<RequestKey>,
     /// How they are spoken to.
     pub transport: Transport,
     /// The times and sizes of requests that reach it by its name.
@@ -156,32 +168,32 @@ impl Upstream {
     }
 }
 
-/// What requests have in common that are to reach the same endpoint.
+/// What requests have in common, such as those that are to reach the same endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BalanceKey {
+pub enum RequestKey {
     /// The address of the client.
     Address,
-    /// The value of a header; requests without it go to any endpoint.
+    /// The value of a header; requests without it have nothing in common.
     Header(HeaderName),
-    /// The value of a cookie; requests without it go to any endpoint.
+    /// The value of a cookie; requests without it have nothing in common.
     Cookie(String),
     /// The path.
     Path,
 }
 
-impl BalanceKey {
+impl RequestKey {
     /// What a connection has of it, of which no request is known.
     pub(crate) fn of_connection(&self, address: &HeaderValue) -> Option<u64> {
         matches!(self, Self::Address).then(|| hash(address.as_bytes()))
     }
 
     /// What a request has of it.
-    pub(crate) fn of(&self, request: &Parts, address: &HeaderValue) -> Option<u64> {
+    pub(crate) fn of(&self, headers: &HeaderMap, path: &str, address: &HeaderValue) -> Option<u64> {
         match self {
             Self::Address => Some(hash(address.as_bytes())),
-            Self::Header(name) => request.headers.get(name).map(|value| hash(value.as_bytes())),
+            Self::Header(name) => headers.get(name).map(|value| hash(value.as_bytes())),
             Self::Cookie(name) => {
-                let lines = request.headers.get_all(header::COOKIE).iter();
+                let lines = headers.get_all(header::COOKIE).iter();
                 let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
                 let value = |cookie: &&[u8]| {
                     cookie
@@ -191,7 +203,7 @@ impl BalanceKey {
                 };
                 cookies.find(value).map(|cookie| hash(cookie.trim_ascii()))
             }
-            Self::Path => Some(hash(request.uri.path().as_bytes())),
+            Self::Path => Some(hash(path.as_bytes())),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
 use crate::worker::LocalSnapshot;
-use crate::{admit, cached, identify, respond, route, transform, upgrade};
+use crate::{admit, cached, identify, quota, respond, route, transform, upgrade};
 
 /// A request that was turned back.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(crate) fn walk(
             return answer;
         }
         if let Some(policies) = &errand.settings.policies {
-            match admit::enter(policies, &ticket.trace, errand.deadline).await {
+            match admit::enter(policies, &errand.context(&ticket.trace)).await {
                 Ok(permit) => ticket.holds(permit),
                 Err(problem) => {
                     return respond::problem(ticket, problem, None);
@@ -172,11 +172,13 @@ fn past_the_stops<'a>(
         }
     }
     identify::check(way.access)?;
+    quota::take(&way.settings.quotas, request.headers(), ticket.client(), &worker.clock)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };
     let deadline = admit::deadline(request.headers(), ticket.call, way.settings, ticket.started)?;
     let bound = admit::body_bound(request.body(), way.settings, &worker.limits)?;
+    let criticality = admit::criticality(request.headers_mut(), way.taken, way.settings)?;
 
     let (mut parts, body) = request.into_parts();
     let stripped = hop_by_hop::strip(&mut parts.headers);
@@ -198,7 +200,7 @@ fn past_the_stops<'a>(
     }
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
-    let key = key.and_then(|key| key.of(&parts, ticket.client()));
+    let key = key.and_then(|key| key.of(&parts.headers, parts.uri.path(), ticket.client()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
 
@@ -215,6 +217,7 @@ fn past_the_stops<'a>(
         is_call: ticket.call.is_some(),
         mirror: way.mirror,
         failover: way.failover,
+        criticality,
         key,
         named: named.map(Box::new),
         ..Errand::to(worker, Rc::clone(snapshot), service, way.settings, deadline)

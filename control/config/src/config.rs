@@ -9,16 +9,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mamparo_policy::shed::GuardConfig;
 use mamparo_tls::TlsConfig;
 use mamparo_tls::proxy_protocol::TrustedPeers;
 use mamparo_transform::forwarded::ForwardedConfig;
 use serde::Serialize;
 
 pub use gateway::{
-    Passthrough, PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices,
-    RouteTarget, ValueMatch,
+    ClientRateLimit, Passthrough, PathRewrite, Route, RouteAnswer, RouteMatch, RoutePath, RouteRedirect,
+    RouteServices, RouteTarget, ValueMatch,
 };
-pub use service::{Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol};
+pub use service::{RequestKey, Service, ServiceEndpoint, ServicePlace, ServiceProtocol};
 
 /// A configuration that holds together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -151,6 +152,8 @@ pub struct Gateway {
     pub proxy_protocol: TrustedPeers,
     /// Which TLS connections are passed on as they are; none where nothing listens for TLS.
     pub passthrough: Vec<Passthrough>,
+    /// What of the machine shows that there is too much to do.
+    pub guard: Option<GuardConfig>,
     /// The lines about requests.
     pub access_log: AccessLog,
 }

@@ -8,6 +8,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 
+use mamparo_policy::shed::GuardConfig;
 use mamparo_tls::TlsConfig;
 use mamparo_transform::forwarded::ForwardedConfig;
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 
 use crate::units::{Address, Size, Span};
 pub(crate) use entrance::{Passthrough, ProxyProtocol};
-pub(crate) use gateway::{Answer, Method, Redirect, Route, RouteMatch, Scheme};
+pub(crate) use gateway::{Answer, Class, ClientRateLimit, Method, Redirect, Route, RouteMatch, Scheme};
 pub(crate) use service::{Dns, Endpoint, Protocol, Service};
 pub(crate) use wanted::Wanted;
 
@@ -166,6 +167,8 @@ pub(crate) struct Gateway {
     /// client asks for. Default: all are terminated here.
     #[serde(default)]
     pub(crate) passthrough: Vec<Passthrough>,
+    /// What of the machine shows that there is too much to do, for the routes that have `policies.shed`. Default: nothing.
+    pub(crate) guard: Option<GuardConfig>,
     /// The lines about requests, which are part of the log, with the target `access`.
     #[serde(default)]
     pub(crate) access_log: AccessLog,

@@ -26,10 +26,10 @@ pub mod fuzzing;
 
 pub use check::check;
 pub use config::{
-    AccessLog, Application, CardProvider, Config, Gateway, GatewayLimits, Listeners, LogFormat, LogOptions,
-    LogTopic, Passthrough, PathRewrite, QueueTopic, Role, Route, RouteAnswer, RouteMatch, RoutePath,
-    RouteRedirect, RouteServices, RouteTarget, Service, ServiceEndpoint, ServiceKey, ServicePlace,
-    ServiceProtocol, Shop, Telemetry, Topic, ValueMatch,
+    AccessLog, Application, CardProvider, ClientRateLimit, Config, Gateway, GatewayLimits, Listeners,
+    LogFormat, LogOptions, LogTopic, Passthrough, PathRewrite, QueueTopic, RequestKey, Role, Route,
+    RouteAnswer, RouteMatch, RoutePath, RouteRedirect, RouteServices, RouteTarget, Service, ServiceEndpoint,
+    ServicePlace, ServiceProtocol, Shop, Telemetry, Topic, ValueMatch,
 };
 pub use document::{Document, read};
 pub use in_force::{InForce, Kept, Next, Refused};

@@ -16,6 +16,8 @@ pub const ENTRIES_MAX: usize = 1_000;
 pub const REPLAY_BYTES: u64 = 64 << 10;
 /// How much of a body may be kept so that it can be sent again, in bytes.
 pub const REPLAY_BYTES_MAX: u64 = 8 << 20;
+/// Rate limits of each client that a route may have.
+pub const RATE_LIMITS_MAX: usize = 8;
 /// Most networks and addresses of load balancers; no more than the proxy takes.
 pub const PROXY_PROTOCOL_PEERS_MAX: usize = 1024;
 /// Most hosts that are passed on without terminating TLS.

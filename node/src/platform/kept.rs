@@ -1,19 +1,23 @@
 //! What outlives a version of the configuration: the policies of routes keep what they know, their caches what they keep,
 //! TLS towards services keeps its connections, and what was found under a name is known until something else is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mamparo_balance::Endpoint;
-use mamparo_config::{Config, Route, Service, ServiceProtocol};
+use mamparo_config::{ClientRateLimit, Config, Route, Service, ServiceProtocol};
 use mamparo_context::Clock;
 use mamparo_http_cache::{HttpCache, HttpCacheConfig};
+use mamparo_policy::hedge::HedgeConfig;
 use mamparo_policy::retry::{Retry, RetryConfig};
-use mamparo_policy::stack::{AdmissionConfig, ClientConfig, Stack};
-use mamparo_proxy::{Speaks, Transport, VerifiedTls};
+use mamparo_policy::shed::{Files, Guard, GuardConfig, Signal};
+use mamparo_policy::stack::{AdmissionConfig, Stack};
+use mamparo_proxy::{ClientQuota, Speaks, Transport, VerifiedTls};
 use mamparo_tls::{UpstreamTls, UpstreamTlsConfig};
+use tokio::task::AbortHandle;
 
-use super::routing::unusable;
+use super::metrics::Quota;
+use super::routing::{key, unusable};
 use crate::failure::Failure;
 
 /// The endpoints that names were found to have, by name.
@@ -23,7 +27,11 @@ pub(crate) type Found = Arc<Mutex<HashMap<String, Vec<Endpoint>>>>;
 #[derive(Default)]
 pub(crate) struct Known {
     /// The policies, by the name of their route.
-    stacks: HashMap<String, (AdmissionConfig, Arc<Stack>)>,
+    stacks: HashMap<String, (Policies, Arc<Stack>)>,
+    /// What each client may ask for, by the name of the route and the number there.
+    quotas: HashMap<(String, usize), (ClientRateLimit, Arc<ClientQuota>)>,
+    /// What watches the machine.
+    guard: Option<(GuardConfig, Arc<Watched>)>,
     /// The caches, by the name of their route.
     caches: HashMap<String, (HttpCacheConfig, HttpCache)>,
     /// When requests are sent again, by the name of their route.
@@ -33,7 +41,59 @@ pub(crate) struct Known {
     found: Found,
 }
 
+/// The policies of a route, as they are written.
+type Policies = (Option<AdmissionConfig>, Option<HedgeConfig>);
+
+fn policies(route: &Route) -> Option<Policies> {
+    let policies = (route.policies.clone(), route.hedge);
+    (policies != (None, None)).then_some(policies)
+}
+
+/// A guard of the machine, whose figures are read as long as somebody has it.
+struct Watched {
+    guard: Arc<Guard>,
+    reading: AbortHandle,
+}
+
+impl Watched {
+    fn open(config: GuardConfig) -> Result<Self, Failure> {
+        let clock = Clock::system();
+        let guard = Guard::open(config, Files::default(), clock.moment());
+        let help = "correct `gateway.guard`, or leave it out";
+        let guard = Arc::new(guard.map_err(|error| Failure::config_unusable(error, help))?);
+        let reading = tokio::spawn(guard.watch(clock)).abort_handle();
+        Ok(Self { guard, reading })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
 impl Known {
+    /// The policies of routes, in the order of their names.
+    pub(crate) fn policies(&self) -> Vec<Arc<Stack>> {
+        let mut all: Vec<_> = self.stacks.values().map(|(_, stack)| Arc::clone(stack)).collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
+    /// What clients of routes may ask for; with a number behind it where a route tells them apart so once more.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        let all: BTreeMap<_, _> = self.quotas.iter().collect();
+        let mut quotas: Vec<Quota> = Vec::with_capacity(all.len());
+        for ((route, number), (config, quota)) in all {
+            let mut by = config.by.to_string();
+            if quotas.iter().any(|(other, same, _)| other == route && *same == by) {
+                by = format!("{by} #{}", number + 1);
+            }
+            quotas.push((route.clone(), by, Arc::clone(quota)));
+        }
+        quotas
+    }
+
     /// TLS towards all services that have it.
     pub(crate) fn tls(&self) -> Vec<Arc<UpstreamTls>> {
         self.tls.values().map(|(_, tls)| Arc::clone(tls.tls())).collect()
@@ -45,11 +105,18 @@ impl Known {
 
     /// Whether policies that are in force change when `next` is.
     pub(crate) fn changes_in_place(&self, next: &Config) -> bool {
-        let changes = |route: &Route| match (&route.policies, self.stacks.get(&route.name)) {
-            (Some(next), Some((own, _))) => next != own,
+        let changes = |route: &Route| match (policies(route), self.stacks.get(&route.name)) {
+            (Some(next), Some((own, _))) => next != *own,
             _ => false,
         };
-        next.gateway.routes.iter().any(changes)
+        let quotas = |route: &Route| {
+            let each = route.rate_limits.iter().enumerate();
+            { each }.any(|(number, next)| {
+                let own = self.quotas.get(&(route.name.clone(), number));
+                own.is_some_and(|(own, _)| own.by == next.by && own.limit != next.limit)
+            })
+        };
+        next.gateway.routes.iter().any(|route| changes(route) || quotas(route))
     }
 }
 
@@ -67,30 +134,71 @@ impl<'k> Kept<'k> {
         Self { known, next: Known { found: Arc::clone(&known.found), ..Known::default() }, gives: true }
     }
 
+    /// Watches the machine, where `config` says so, for the policies that are given from now on.
+    pub(crate) fn guard(&mut self, config: Option<GuardConfig>) -> Result<(), Failure> {
+        let Some(config) = config.filter(|_| self.gives) else { return Ok(()) };
+        let watched = match &self.known.guard {
+            Some((same, watched)) if *same == config => Arc::clone(watched),
+            _ => Arc::new(Watched::open(config)?),
+        };
+        self.next.guard = Some((config, watched));
+        Ok(())
+    }
+
     /// Gives no policies, and changes none: for whoever only wants to know whether everything fits together.
     pub(crate) fn none(known: &'k Known) -> Self {
         Self { gives: false, ..Self::after(known) }
     }
 
-    /// The policies of the route `route`; their metrics bear its name.
-    pub(crate) fn stack(
+    /// The policies of a route; their metrics bear its name.
+    pub(crate) fn stack(&mut self, route: &Route) -> Result<Option<Arc<Stack>>, Failure> {
+        let Some(config) = policies(route).filter(|_| self.gives) else { return Ok(None) };
+        let is_same_guard = match (&self.known.guard, &self.next.guard) {
+            (Some((_, known)), Some((_, next))) => Arc::ptr_eq(known, next),
+            (known, next) => known.is_none() && next.is_none(),
+        };
+        let name = &route.name;
+        let stack = match self.known.stacks.get(name) {
+            Some((same, stack)) if *same == config && is_same_guard => Arc::clone(stack),
+            known => {
+                let (admission, hedge) = config.clone();
+                let mut next = Stack::gateway(name).config(admission.unwrap_or_default()).hedge(hedge);
+                if let Some((_, watched)) = &self.next.guard {
+                    next = next.signal(Arc::clone(&watched.guard) as Arc<dyn Signal>);
+                }
+                let built = match known {
+                    Some((_, stack)) => next.build_after(stack),
+                    None => next.build(),
+                };
+                Arc::new(built.map_err(unusable)?)
+            }
+        };
+        self.next.stacks.insert(name.clone(), (config, Arc::clone(&stack)));
+        Ok(Some(stack))
+    }
+
+    /// What each client of the route `route` may ask for, by its rate limit of this number. What they have asked for is
+    /// known as long as they are told apart in the same way.
+    pub(crate) fn quota(
         &mut self,
         route: &str,
-        config: &AdmissionConfig,
-    ) -> Result<Option<Arc<Stack>>, Failure> {
-        if !self.gives {
-            return Ok(None);
-        }
-        let stack = match self.known.stacks.get(route) {
-            Some((same, stack)) if same == config => Arc::clone(stack),
-            Some((_, stack)) => {
-                let changed = stack.reconfigured(&ClientConfig::from(config.clone()));
-                Arc::new(changed.map_err(unusable)?)
+        number: usize,
+        config: &ClientRateLimit,
+    ) -> Result<Arc<ClientQuota>, Failure> {
+        let place = (route.to_owned(), number);
+        let known = self.known.quotas.get(&place).filter(|(known, _)| known.by == config.by);
+        let quota = match known {
+            Some((_, quota)) if !self.gives => Arc::clone(quota),
+            Some((known, quota)) => {
+                if known.limit != config.limit {
+                    quota.reconfigure(config.limit, Clock::system().moment()).map_err(unusable)?;
+                }
+                Arc::clone(quota)
             }
-            None => Arc::new(Stack::client(route).config(config.clone().into()).build().map_err(unusable)?),
+            None => Arc::new(ClientQuota::new(key(&config.by)?, config.limit).map_err(unusable)?),
         };
-        self.next.stacks.insert(route.to_owned(), (config.clone(), Arc::clone(&stack)));
-        Ok(Some(stack))
+        self.next.quotas.insert(place, (config.clone(), Arc::clone(&quota)));
+        Ok(quota)
     }
 
     /// The cache of the route `route`; one whose configuration changes begins empty.
@@ -158,30 +266,35 @@ impl<'k> Kept<'k> {
 #[cfg(test)]
 mod tests {
     use mamparo_http_cache::Purge;
-    use mamparo_policy::breaker::{BreakerConfig, BreakerState};
-    use mamparo_policy::bulkhead::BulkheadConfig;
+    use mamparo_policy::breaker::BreakerState;
 
     use super::*;
 
     #[test]
     fn what_stays_is_the_same_and_what_changes_keeps_what_it_knows() {
-        let config =
-            AdmissionConfig { breaker: Some(BreakerConfig::default()), ..AdmissionConfig::default() };
+        let route = |name: &str, text: &str| {
+            let text = format!(
+                "version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}}}\ngateway: {{routes: [{{name: {name}, \
+                 match: {{}}, service: a, public: true, {text}}}]}}"
+            );
+            mamparo_config::check(&text, "f").unwrap().gateway.routes.remove(0)
+        };
+        let breaks = "policies: {breaker: {}}";
         let empty = Known::default();
         let mut stacks = Kept::after(&empty);
-        let [a, b] = ["a", "b"].map(|name| stacks.stack(name, &config).unwrap().unwrap());
+        let [a, b] = ["a", "b"].map(|name| stacks.stack(&route(name, breaks)).unwrap().unwrap());
         let known = stacks.into_known();
         b.breaker().unwrap().force_open();
 
         let mut stacks = Kept::after(&known);
-        assert!(Arc::ptr_eq(&a, &stacks.stack("a", &config).unwrap().unwrap()));
-        let wider = AdmissionConfig { bulkhead: Some(BulkheadConfig::of(2)), ..config.clone() };
-        let other = stacks.stack("b", &wider).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&a, &stacks.stack(&route("a", breaks)).unwrap().unwrap()));
+        let wider = "policies: {breaker: {}, bulkhead: {concurrent: 2}}, hedge: {}";
+        let other = stacks.stack(&route("b", wider)).unwrap().unwrap();
         assert_eq!(other.breaker().unwrap().state(), BreakerState::ForcedOpen);
-        assert!(other.bulkhead().is_some());
-        let fresh = stacks.stack("c", &config).unwrap().unwrap();
+        assert!(other.bulkhead().is_some() && other.hedge().is_some());
+        let fresh = stacks.stack(&route("c", breaks)).unwrap().unwrap();
         assert_eq!(fresh.breaker().unwrap().state(), BreakerState::Closed);
-        assert!(Kept::none(&known).stack("a", &config).unwrap().is_none());
+        assert!(Kept::none(&known).stack(&route("a", breaks)).unwrap().is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use mamparo_http_cache::HttpCache;
 use mamparo_hub::Hub;
 use mamparo_ledger::Ledger;
 use mamparo_policy::stack::Stack;
+use mamparo_proxy::ClientQuota;
 use mamparo_telemetry::{Counter, EncodeLabelSet, Family, Gauge, Registry, metrics as names};
 
 use crate::process_metrics::{LedgerMetrics, Own, encoded, number};
@@ -18,6 +19,9 @@ use crate::process_metrics::{LedgerMetrics, Own, encoded, number};
 struct OfQueue {
     queue: String,
 }
+
+/// What clients of a route may ask for: the route, how they are told apart, and what was done.
+pub(crate) type Quota = (String, String, Arc<ClientQuota>);
 
 /// The metrics of the platform node.
 pub(crate) struct Metrics {
@@ -28,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) admin_requests: Counter,
     pub(crate) config: ConfigMetrics,
     policies: Arc<Mutex<Vec<Arc<Stack>>>>,
+    quotas: Arc<Mutex<Vec<Quota>>>,
     caches: Arc<Mutex<Vec<HttpCache>>>,
     hub: OnceLock<WatchedHub>,
 }
@@ -54,18 +59,29 @@ impl Metrics {
         mamparo_policy::metrics::register(&mut registry, move || {
             watched.lock().unwrap_or_else(PoisonError::into_inner).clone()
         });
+        let quotas = Arc::<Mutex<Vec<Quota>>>::default();
+        let watched = Arc::clone(&quotas);
+        mamparo_policy::metrics::register_keyed(&mut registry, move || {
+            let quotas = watched.lock().unwrap_or_else(PoisonError::into_inner);
+            quotas.iter().map(|(route, by, quota)| (route.clone(), by.clone(), quota.counted())).collect()
+        });
         let caches = Arc::<Mutex<Vec<HttpCache>>>::default();
         let watched = Arc::clone(&caches);
         mamparo_http_cache::metrics::register(&mut registry, move || {
             watched.lock().unwrap_or_else(PoisonError::into_inner).clone()
         });
         let registry = Mutex::new(registry);
-        Self { proxy, registry, own, admin_requests, config, policies, caches, hub: OnceLock::new() }
+        Self { proxy, registry, own, admin_requests, config, policies, quotas, caches, hub: OnceLock::new() }
     }
 
     /// Shows what these policies of routes do, in place of those it showed.
     pub(crate) fn watch_policies(&self, stacks: Vec<Arc<Stack>>) {
         *self.policies.lock().unwrap_or_else(PoisonError::into_inner) = stacks;
+    }
+
+    /// Shows what these rate limits of clients do, in place of those it showed.
+    pub(crate) fn watch_quotas(&self, quotas: Vec<Quota>) {
+        *self.quotas.lock().unwrap_or_else(PoisonError::into_inner) = quotas;
     }
 
     /// Shows what these caches of routes do, in place of those it showed.

@@ -74,7 +74,8 @@ impl Reload {
         let routing = routing(&running, &addresses, &mut keeping)?;
         let known = keeping.into_known();
         let papers = Arc::new(Papers::load(running.gateway.tls.as_ref(), known.tls())?);
-        metrics.watch_policies(routing.policies());
+        metrics.watch_policies(known.policies());
+        metrics.watch_quotas(known.quotas());
         metrics.watch_caches(routing.caches());
         let clock = Clock::system();
         let standing = Standing::started(running.clone(), followed.file.as_deref(), clock.wall());
@@ -185,7 +186,8 @@ impl Reload {
         };
         self.known = known;
         self.papers.show(self.known.tls());
-        self.metrics.watch_policies(next.policies());
+        self.metrics.watch_policies(self.known.policies());
+        self.metrics.watch_quotas(self.known.quotas());
         self.metrics.watch_caches(next.caches());
         if let Some(proxy) = proxy {
             proxy.reconfigure(next);

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mamparo_balance::{Algorithm, Endpoint};
 use mamparo_config::{
-    Config, RouteAnswer, RouteMatch, RoutePath, RouteServices, RouteTarget, ServiceEndpoint, ServiceKey,
-    ServicePlace, ValueMatch,
+    Config, RouteAnswer, RouteMatch, RoutePath, RouteServices, RouteTarget, ServiceEndpoint, ServicePlace,
+    ValueMatch,
 };
 use mamparo_proxy::{
-    Access, Answer, BalanceKey, HeaderMatch, Host, Match, Mirror, Passage, Path, PathRewrite, QueryMatch,
-    Redirect, Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
+    Access, Answer, HeaderMatch, Host, Match, Mirror, Passage, Path, PathRewrite, QueryMatch, Redirect,
+    RequestKey, Rewrite, Route, Routing, Scheme, Services, Settings, Target, Upstream, Wanted, Weighted,
 };
 
 use mamparo_transform::forwarded::Forwarded;
@@ -32,6 +32,7 @@ pub(crate) fn routing(
     addresses: &Addresses,
     kept: &mut Kept<'_>,
 ) -> Result<Routing, Failure> {
+    kept.guard(config.gateway.guard)?;
     let routes = config.gateway.routes.iter().map(|one| route(one, kept)).collect::<Result<Vec<_>, _>>()?;
     let upstreams = config.services.iter().map(|(name, service)| {
         let given = addresses.get(name).copied().map(Endpoint::new);
@@ -64,7 +65,11 @@ pub(crate) fn routing(
 }
 
 fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Failure> {
-    let policies = route.policies.as_ref().map(|own| kept.stack(&route.name, own)).transpose()?.flatten();
+    let policies = kept.stack(route)?;
+    // A stack of a hedge alone has nothing that requests pass.
+    let hedge = policies.as_ref().and_then(|stack| stack.hedge_alone()).map(Arc::new);
+    let quotas = route.rate_limits.iter().enumerate();
+    let quotas = quotas.map(|(number, own)| kept.quota(&route.name, number, own));
     Ok(Route {
         name: route.name.clone(),
         matches: route.matches.iter().map(matches).collect::<Result<_, _>>()?,
@@ -72,7 +77,10 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
         access: Access::Public,
         target: target(&route.target)?,
         settings: Settings {
-            policies,
+            policies: policies.filter(|_| route.policies.is_some()),
+            quotas: quotas.collect::<Result<_, _>>()?,
+            criticality: route.criticality,
+            hedge,
             cache: route.cache.as_ref().map(|own| kept.cache(&route.name, own)).transpose()?.flatten(),
             retry: route.retry.map(|retry| kept.retry(&route.name, retry)).transpose()?,
             replay_bytes: usize::try_from(route.replay).unwrap_or(usize::MAX),
@@ -98,12 +106,13 @@ fn endpoint(one: &ServiceEndpoint) -> Endpoint {
     }
 }
 
-fn key(key: &ServiceKey) -> Result<BalanceKey, Failure> {
+pub(super) fn key(key: &mamparo_config::RequestKey) -> Result<RequestKey, Failure> {
+    use mamparo_config::RequestKey as Own;
     Ok(match key {
-        ServiceKey::Address => BalanceKey::Address,
-        ServiceKey::Path => BalanceKey::Path,
-        ServiceKey::Header(name) => BalanceKey::Header(name.parse().map_err(unusable)?),
-        ServiceKey::Cookie(name) => BalanceKey::Cookie(name.clone()),
+        Own::Address => RequestKey::Address,
+        Own::Path => RequestKey::Path,
+        Own::Header(name) => RequestKey::Header(name.parse().map_err(unusable)?),
+        Own::Cookie(name) => RequestKey::Cookie(name.clone()),
     })
 }
 

@@ -134,6 +134,43 @@ fn a_breaker_and_a_quota_remember_what_they_saw_when_the_file_changes() {
 }
 
 #[test]
+fn what_a_client_has_asked_for_is_remembered_and_the_machine_is_watched_when_the_file_changes() {
+    let one = answering("one");
+    let world = World::new("  {}");
+    let head = fs::read_to_string(world.path().join("mamparo.yaml")).unwrap();
+    let write = |rate: u32, more: &str| {
+        let routes = format!(
+            "  - {{match: {{path: /a}}, service: s0, public: true, hedge: {{}}, policies: {{shed: {{}}}}, rate_limits: \
+             [{{by: address, rate: {rate}, per: 1h, burst: 2}}, {{by: 'header:x-key', rate: 100}}]}}\n"
+        );
+        let text = format!("{head}{}{more}", lines(&[one], &routes));
+        fs::write(world.path().join("mamparo.yaml"), text).unwrap();
+    };
+    write(1, "  guard: {memory: 1.0}\n");
+    let node = world.node(&["--role", "gateway", "--no-watch"]);
+    let status = || get(world.gateway, "/a").unwrap().0;
+    assert_eq!([status(), status(), status()], [200, 200, 429]);
+    write(2, "  guard: {memory: 0.99}\n");
+    node.signal(Signal::HUP);
+    node.wait_for_logged("the configuration is in force");
+    assert_eq!(status(), 429, "what was taken stays taken");
+    let metrics = world.admin("/metrics").unwrap().1;
+    for line in [
+        "mamparo_keyed_rate_limit_verdicts_total{target=\"/a\",by=\"address\",verdict=\"admitted\"} 2",
+        "mamparo_keyed_rate_limit_verdicts_total{target=\"/a\",by=\"address\",verdict=\"refused\"} 2",
+        "mamparo_keyed_rate_limit_verdicts_total{target=\"/a\",by=\"header:x-key\",verdict=\"admitted\"} 2",
+        "mamparo_policy_verdicts_total{target=\"/a\",policy=\"shed\",verdict=\"admitted\"} 2",
+    ] {
+        assert!(metrics.lines().any(|other| other.starts_with(line)), "{line}\n{metrics}");
+    }
+    // Without the guard nothing would say when to shed: the route does not hold any more.
+    write(2, "");
+    node.signal(Signal::HUP);
+    node.wait_for_logged("it is left out");
+    assert_eq!(status(), 404);
+}
+
+#[test]
 fn ten_reloads_a_second_under_load_lose_no_request() {
     let (one, two) = (answering("one"), answering("two"));
     let world = World::new("  {}");

@@ -38,7 +38,6 @@ pub struct Shedder {
     /// Nanoseconds.
     retry_after: AtomicU64,
     state: Mutex<State>,
-    signals: Vec<Arc<dyn Signal>>,
 }
 
 struct State {
@@ -47,6 +46,7 @@ struct State {
     looked: Moment,
     pressure: f64,
     worst: &'static str,
+    signals: Vec<Arc<dyn Signal>>,
 }
 
 /// That a call was let go. There is nothing to give back.
@@ -108,8 +108,8 @@ impl Shedder {
                 looked: now,
                 pressure: 0.0,
                 worst: "none",
+                signals,
             }),
-            signals,
             clock,
             random,
         };
@@ -145,6 +145,11 @@ impl Shedder {
         self.clock.wall().as_micros().div_euclid(period).unsigned_abs()
     }
 
+    /// Goes by these signs from now on.
+    pub(crate) fn listen_to(&self, signals: Vec<Arc<dyn Signal>>) {
+        self.state().signals = signals;
+    }
+
     /// Lets a call go without asking: for health checks, and for traffic by which the process is controlled. Shed
     /// those, and whoever could help believes the process to be dead.
     pub fn exempt(self: &Arc<Self>) -> Permit<Self> {
@@ -178,7 +183,7 @@ impl Shedder {
         let ticks = now.since(state.looked).as_nanos() / state.config.every.as_nanos().max(1);
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
         state.looked = now;
-        let shown = self.signals.iter().map(|signal| (signal.pressure(now), signal.name()));
+        let shown = state.signals.iter().map(|signal| (signal.pressure(now), signal.name()));
         let (pressure, worst) = shown.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, "none"));
         let asked = self.asked.iter().map(|asked| u64::from(asked.swap(0, Ordering::Relaxed)));
         let before = state.controller.threshold();
@@ -259,8 +264,9 @@ impl Admission for Shedder {
     }
 
     fn describe(&self) -> String {
-        let signals: Vec<_> = self.signals.iter().map(|signal| signal.name()).collect();
-        let config = self.state().config;
+        let state = self.state();
+        let signals: Vec<_> = state.signals.iter().map(|signal| signal.name()).collect();
+        let config = state.config;
         let (signals, trickle) = (signals.join(", "), config.trickle * 100.0);
         format!("by {signals}; calm below {}, a trickle of {trickle:.1}%", config.calm)
     }

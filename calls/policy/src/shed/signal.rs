@@ -58,10 +58,17 @@ pub struct LimitReached {
 const REFUSED_SOME: f64 = 0.01;
 
 impl LimitReached {
-    /// Watches `limit`.
+    /// Watches `limit` from now on.
     pub fn new(limit: Arc<AdaptiveLimit>) -> Self {
-        Self { limit, seen: Mutex::default() }
+        let seen = Mutex::new(asked(&limit));
+        Self { limit, seen }
     }
+}
+
+/// Calls that it has admitted and refused.
+fn asked(limit: &AdaptiveLimit) -> (u64, u64) {
+    let counted = limit.counts().read();
+    (counted.admitted, counted.refused + counted.shadow_refused)
 }
 
 impl Signal for LimitReached {
@@ -70,8 +77,7 @@ impl Signal for LimitReached {
     }
 
     fn pressure(&self, _now: Moment) -> f64 {
-        let counted = self.limit.counts().read();
-        let now = (counted.admitted, counted.refused + counted.shadow_refused);
+        let now = asked(&self.limit);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (admitted, refused) = (now.0.saturating_sub(seen.0), now.1.saturating_sub(seen.1));
         *seen = now;

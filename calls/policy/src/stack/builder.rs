@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mamparo_context::{Clock, Random};
 
-use super::config::{ClientConfig, InvalidStack, ServerConfig};
+use super::config::{AdmissionConfig, ClientConfig, InvalidStack, ServerConfig};
 use super::parts::Parts;
 use super::{Repeats, Side, Stack};
 use crate::adaptive::{AdaptiveConfig, AdaptiveLimit};
@@ -183,6 +183,67 @@ impl ServerBuilder {
     }
 }
 
+/// Builds the policies around requests that are passed on. What is not set is not there.
+#[must_use = "it does nothing until it is built"]
+pub struct GatewayBuilder {
+    ground: Ground,
+    config: AdmissionConfig,
+    hedge: Option<HedgeConfig>,
+}
+
+impl GatewayBuilder {
+    pub(super) fn new(name: &str) -> Self {
+        Self { ground: Ground::new(name), config: AdmissionConfig::default(), hedge: None }
+    }
+
+    /// The policies that a request passes, as a file describes them.
+    pub fn config(mut self, config: AdmissionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// What is asked twice; whoever passes requests on does so [by it alone](Stack::hedge_alone).
+    pub fn hedge(mut self, hedge: Option<HedgeConfig>) -> Self {
+        self.hedge = hedge;
+        self
+    }
+
+    /// One more sign of overload, such as a [`Guard`](crate::shed::Guard) of the machine.
+    pub fn signal(mut self, signal: Arc<dyn Signal>) -> Self {
+        self.ground.signals.push(signal);
+        self
+    }
+
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.ground.clock = clock;
+        self
+    }
+
+    /// Randomness that a seed repeats.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.ground.seed = Some(seed);
+        self
+    }
+
+    /// The stack.
+    ///
+    /// # Errors
+    /// A policy cannot work with its values.
+    pub fn build(self) -> Result<Stack, InvalidStack> {
+        gateway(&self, None)
+    }
+
+    /// The stack, with all that `old` knows: policies that both have are changed in place.
+    ///
+    /// # Errors
+    /// A policy cannot work with its values: nothing has changed.
+    pub fn build_after(mut self, old: &Stack) -> Result<Stack, InvalidStack> {
+        self.ground = Ground { signals: self.ground.signals, ..old.ground() };
+        gateway(&self, Some(old))
+    }
+}
+
 impl Stack {
     /// The stack that `config` describes, with all that this one knows: policies that both have are changed in place
     /// (breakers stay open, tokens and places in lines are kept), the others are new, or gone. Swap it for this one
@@ -229,13 +290,7 @@ fn client(ground: &Ground, config: &ClientConfig, old: Option<&Stack>) -> Result
         breaker: part(known.of(|parts| &parts.breaker), config.breaker.clone(), ground, &mut draw)?,
         shed: None,
     };
-    let repeats = match (config.retry, config.hedge, old.map(|old| &old.repeats)) {
-        (Some(retry), _, Some(Repeats::Retry(old))) => Repeats::Retry(Arc::new(old.reconfigured(retry)?)),
-        (Some(retry), ..) => Repeats::Retry(Arc::new(Retry::new(retry)?)),
-        (None, Some(hedge), Some(Repeats::Hedge(old))) => Repeats::Hedge(Arc::new(old.reconfigured(hedge)?)),
-        (None, Some(hedge), _) => Repeats::Hedge(Arc::new(Hedge::new(hedge)?)),
-        (None, None, _) => Repeats::None,
-    };
+    let repeats = repeats(config.retry, config.hedge, old)?;
     let common = Common { timeout: config.timeout, faults: config.fault_injection.clone() };
     stack(ground, Side::Client, common, parts, repeats, draw, old)
 }
@@ -261,7 +316,53 @@ fn server(ground: &Ground, config: &ServerConfig, old: Option<&Stack>) -> Result
     stack(ground, Side::Server, common, parts, Repeats::None, draw, old)
 }
 
-/// What both sides have beside their policies.
+fn gateway(builder: &GatewayBuilder, old: Option<&Stack>) -> Result<Stack, InvalidStack> {
+    let GatewayBuilder { ground, config, hedge } = builder;
+    config.check()?;
+    hedge.as_ref().map_or(Ok(()), HedgeConfig::check)?;
+    let overload = config.adaptive.is_some() || !ground.signals.is_empty();
+    InvalidConfig::unless(
+        overload || config.shed.is_none(),
+        Policy::Shed,
+        "signals",
+        "must be at least one",
+    )?;
+    let mut draw = ground.draw();
+    let known = Known(old);
+    let adaptive = part(known.of(|parts| &parts.adaptive), config.adaptive, ground, &mut draw)?;
+    let shedder = shed(known.of(|parts| &parts.shed), config.shed, adaptive.as_ref(), ground, &mut draw)?;
+    if let (Some(shedder), Some(_)) = (&shedder, old) {
+        shedder.listen_to(signals(ground, adaptive.as_ref()));
+    }
+    let parts = Parts {
+        rate_limit: part(known.of(|parts| &parts.rate_limit), config.rate_limit, ground, &mut draw)?,
+        shed: shedder,
+        bulkhead: part(known.of(|parts| &parts.bulkhead), config.bulkhead, ground, &mut draw)?,
+        adaptive,
+        breaker: part(known.of(|parts| &parts.breaker), config.breaker.clone(), ground, &mut draw)?,
+        ..Parts::default()
+    };
+    let common = Common { timeout: None, faults: config.fault_injection.clone() };
+    let repeats = repeats(None, *hedge, old)?;
+    stack(ground, Side::Gateway, common, parts, repeats, draw, old)
+}
+
+/// How a call is made more than once, with what `old` knows of it.
+fn repeats(
+    retry: Option<RetryConfig>,
+    hedge: Option<HedgeConfig>,
+    old: Option<&Stack>,
+) -> Result<Repeats, InvalidConfig> {
+    Ok(match (retry, hedge, old.map(|old| &old.repeats)) {
+        (Some(retry), _, Some(Repeats::Retry(old))) => Repeats::Retry(Arc::new(old.reconfigured(retry)?)),
+        (Some(retry), ..) => Repeats::Retry(Arc::new(Retry::new(retry)?)),
+        (None, Some(hedge), Some(Repeats::Hedge(old))) => Repeats::Hedge(Arc::new(old.reconfigured(hedge)?)),
+        (None, Some(hedge), _) => Repeats::Hedge(Arc::new(Hedge::new(hedge)?)),
+        (None, None, _) => Repeats::None,
+    })
+}
+
+/// What all sides have beside their policies.
 struct Common {
     timeout: Option<TimeoutConfig>,
     faults: Option<FaultInjectionConfig>,
@@ -315,13 +416,16 @@ fn shed(
         (_, None) => Ok(None),
         (Some(shedder), Some(config)) => shedder.reconfigure(config).map(|()| Some(Arc::clone(shedder))),
         (None, Some(config)) => {
-            let mut signals = ground.signals.clone();
-            signals.extend(
-                adaptive.map(|limit| Arc::new(LimitReached::new(Arc::clone(limit))) as Arc<dyn Signal>),
-            );
+            let signals = signals(ground, adaptive);
             Shedder::new(config, signals, ground.clock.clone(), random).map(|shedder| Some(Arc::new(shedder)))
         }
     }
+}
+
+/// The signs of overload that were given, and the stack's own adaptive limit.
+fn signals(ground: &Ground, adaptive: Option<&Arc<AdaptiveLimit>>) -> Vec<Arc<dyn Signal>> {
+    let own = adaptive.map(|limit| Arc::new(LimitReached::new(Arc::clone(limit))) as Arc<dyn Signal>);
+    ground.signals.iter().cloned().chain(own).collect()
 }
 
 /// A policy of a stack, as it is made and changed.

@@ -97,25 +97,37 @@ impl ServerConfig {
     }
 }
 
-/// The admission policies alone, for whoever makes calls in a way of their own, such as a gateway: there are no
-/// timeouts, repeats and faults among them. What is left out is not there; the order is always the same.
+/// The policies around requests that are passed on in a way of its own by whoever takes them, such as a gateway, which
+/// has timeouts and repeats beside them. What is left out is not there; the order is always the same.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissionConfig {
     /// How many requests in a time.
     pub rate_limit: Option<RateLimitConfig>,
+    /// Which requests are turned away while there is too much to do. It needs `adaptive`, or another sign of overload.
+    pub shed: Option<ShedConfig>,
     /// How many requests at the same time.
     pub bulkhead: Option<BulkheadConfig>,
     /// How many requests at the same time, as their latency teaches.
     pub adaptive: Option<AdaptiveConfig>,
     /// When nothing is let through for a while.
     pub breaker: Option<BreakerConfig>,
+    /// Faults on purpose.
+    pub fault_injection: Option<FaultInjectionConfig>,
 }
 
-impl From<AdmissionConfig> for ClientConfig {
-    fn from(config: AdmissionConfig) -> Self {
-        let AdmissionConfig { rate_limit, bulkhead, adaptive, breaker } = config;
-        Self { rate_limit, bulkhead, adaptive, breaker, ..Self::default() }
+impl AdmissionConfig {
+    /// Whether a stack can be built from it.
+    ///
+    /// # Errors
+    /// The first value that is wrong.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        self.rate_limit.as_ref().map_or(Ok(()), RateLimitConfig::check)?;
+        self.shed.as_ref().map_or(Ok(()), ShedConfig::check)?;
+        self.bulkhead.as_ref().map_or(Ok(()), BulkheadConfig::check)?;
+        self.adaptive.as_ref().map_or(Ok(()), AdaptiveConfig::check)?;
+        self.breaker.as_ref().map_or(Ok(()), BreakerConfig::check)?;
+        self.fault_injection.as_ref().map_or(Ok(()), FaultInjectionConfig::check)
     }
 }
 

@@ -25,6 +25,7 @@ impl fmt::Display for Description<'_> {
         let side = match stack.side {
             Side::Client => "calls of",
             Side::Server => "requests to",
+            Side::Gateway => "requests of",
         };
         writeln!(f, "{side} {}", stack.name)?;
         let mut row = |name: &str, mode: Mode, what: &str| {

@@ -557,3 +557,30 @@ fn a_server_that_cannot_shed_is_not_changed_by_half() {
     assert!(stack.reconfigured_server(&wrong).is_err());
     assert_eq!((stack.bulkhead().unwrap().calls(), stack.rate_limit().unwrap().config()), (1, rate));
 }
+
+#[test]
+fn a_stack_of_a_gateway_keeps_what_it_knows_when_it_changes() {
+    use crate::adaptive::AdaptiveConfig;
+    use crate::shed::{QueueDelay, Signal};
+
+    let delay: Arc<dyn Signal> =
+        Arc::new(QueueDelay::new(Duration::from_millis(5), Duration::from_millis(100)));
+    let shed = AdmissionConfig { shed: Some(ShedConfig::default()), ..AdmissionConfig::default() };
+    let build =
+        |config: &AdmissionConfig| Stack::gateway("a").clock(Clock::manual().0).config(config.clone());
+    assert!(build(&shed).build().is_err(), "nothing says when to shed");
+    let hedge = Some(HedgeConfig::default());
+    let old = build(&shed).signal(Arc::clone(&delay)).hedge(hedge).build().unwrap();
+    let shedder = Arc::clone(old.shedder().unwrap());
+    assert!(shedder.describe().starts_with("by queue-delay; "), "{}", shedder.describe());
+
+    let both = AdmissionConfig { adaptive: Some(AdaptiveConfig::default()), ..shed.clone() };
+    let next = build(&both).hedge(hedge).build_after(&old).unwrap();
+    assert!(Arc::ptr_eq(&shedder, next.shedder().unwrap()));
+    assert!(shedder.describe().starts_with("by adaptive-limit; "), "{}", shedder.describe());
+    assert!(build(&shed).build_after(&next).is_err());
+
+    let alone = next.hedge_alone().unwrap();
+    assert!(alone.hedge().is_some() && alone.shedder().is_none() && alone.adaptive().is_none());
+    assert!(build(&both).build().unwrap().hedge_alone().is_none());
+}

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use http::Request;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mamparo_context::TraceContext;
+use mamparo_context::{Criticality, TraceContext};
 use mamparo_http_cache::{Fill, Verdict, When};
 use mamparo_policy::http::ClassifyHttp;
 use tokio::task::spawn_local;
@@ -93,14 +93,20 @@ pub(super) fn fetch(
 ) {
     let Some(place) = Place::take(errand.worker) else { return };
     fill.write_conditions(request.headers_mut());
+    admit::write_criticality(request.headers_mut(), Criticality::SheddablePlus);
     let snapshot = Rc::clone(&errand.snapshot);
     let (service, failover, key, trace) = (errand.service, errand.failover, errand.key, trace.clone());
     spawn_local(async move {
         let Some(settings) = snapshot.routing.settings(taken) else { return };
         let worker = &place.0;
         let deadline = after(worker.clock.now(), settings.request_timeout);
-        let errand =
-            Errand { failover, key, ..Errand::to(worker, Rc::clone(&snapshot), service, settings, deadline) };
+        let errand = Errand {
+            failover,
+            key,
+            // Nobody waits for it.
+            criticality: Criticality::SheddablePlus,
+            ..Errand::to(worker, Rc::clone(&snapshot), service, settings, deadline)
+        };
         if let Err((fill, problem)) = refresh(errand, request, &trace, fill).await {
             tracing::debug!(%problem, "what was served stale could not be fetched");
             fill.fail(When::of(&worker.clock));
@@ -117,7 +123,7 @@ async fn refresh(
     let (worker, deadline) = (errand.worker, errand.deadline);
     let mut held = None;
     if let Some(policies) = &errand.settings.policies {
-        match admit::enter_others(policies, None, trace, deadline).await {
+        match admit::enter_others(policies, None, &errand.context(trace)).await {
             Ok(permit) => held = Some(Box::new(Held::new(permit))),
             Err(problem) => return Err((fill, problem)),
         }

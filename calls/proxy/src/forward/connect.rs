@@ -102,15 +102,14 @@ where
     let hearing = Hearing::new(worker.limits.answer_head_bytes());
     let stream = Heard::new(stream, hearing.clone());
     let (sender, driver) = client.handshake(TokioIo::new(stream)).await?;
-    let ended = Rc::<Cell<_>>::default();
-    let (told, clock) = (Rc::clone(&ended), worker.clock.clone());
+    let (told, clock) = (hearing.clone(), worker.clock.clone());
     spawn_local(async move {
         if let Err(error) = driver.with_upgrades().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection to a service broke");
         }
-        told.set(Some(clock.now()));
+        told.has_ended(clock.now());
     });
-    Ok(Http1 { sender, ended, hearing })
+    Ok(Http1 { sender, hearing })
 }
 
 async fn http2<S>(stream: S) -> Result<(http2::SendRequest<Upload>, Rc<Cell<usize>>), OpenError>

@@ -4,16 +4,24 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many bytes may still be heard. Both ends are on one thread; the parser wants its connections to be such as could
-/// change it.
+/// What is known of a connection by those who do not hold it. All are on one thread; the parser wants its connections to be
+/// such as could change it.
 #[derive(Clone, Debug)]
-pub(crate) struct Hearing(Arc<AtomicUsize>);
+pub(crate) struct Hearing(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// How many bytes may still be heard.
+    left: AtomicUsize,
+    ended: OnceLock<Instant>,
+}
 
 /// All that may be heard was heard, and the answer was not among it.
 #[derive(Debug, thiserror::Error)]
@@ -36,21 +44,32 @@ const COURTESIES: u8 = 3;
 impl Hearing {
     /// A connection of which `most` bytes may be heard.
     pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(most)))
+        Self(Arc::new(Known { left: AtomicUsize::new(most), ended: OnceLock::new() }))
     }
 
     /// A request is sent: up to the end of the head of its answer, `most` bytes may be heard.
     pub(super) fn begin(&self, most: usize) {
-        self.0.store(most, Ordering::Relaxed);
+        self.0.left.store(most, Ordering::Relaxed);
     }
 
     /// The answer is there: a body has bounds of its own.
     pub(super) fn end(&self) {
-        self.0.store(UNBOUNDED, Ordering::Relaxed);
+        self.0.left.store(UNBOUNDED, Ordering::Relaxed);
+    }
+
+    /// The connection has ended.
+    pub(super) fn has_ended(&self, now: Instant) {
+        // It ends once.
+        let _ = self.0.ended.set(now);
+    }
+
+    /// When it ended, once it has.
+    pub(crate) fn ended(&self) -> Option<Instant> {
+        self.0.ended.get().copied()
     }
 
     fn left(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.left.load(Ordering::Relaxed)
     }
 }
 

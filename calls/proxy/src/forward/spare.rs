@@ -8,10 +8,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
 use http_body::Body as _;
-use mamparo_context::{Context, IdempotencyKey, TraceContext};
+use mamparo_context::{Context, IdempotencyKey};
 
 use super::{Errand, Failed, Kept, Upload};
 use crate::problem::Problem;
+use crate::route::Settings;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -36,7 +37,8 @@ impl Spare {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let is_safe = is_safe && request.body().is_end_stream() || errand.is_free;
         let free = is_safe && errand.settings.repeat_safe;
-        if errand.upgrades || !free && errand.settings.retry.is_none() {
+        let Settings { retry, hedge, .. } = errand.settings;
+        if errand.upgrades || !free && retry.is_none() && hedge.is_none() {
             return None;
         }
         let body = match &errand.kept {
@@ -91,9 +93,8 @@ impl Spare {
         )
     }
 
-    /// What a retry policy wants to know of it.
-    pub(super) fn context(&self, trace: &TraceContext) -> Context {
-        let cx = Context::from_trace(trace.clone());
+    /// What a policy that has it sent again wants to know of it, too.
+    pub(super) fn context(&self, cx: Context) -> Context {
         let key = self.head.headers().get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
         match key.and_then(|key| key.parse::<IdempotencyKey>().ok()) {
             Some(key) => cx.with_idempotency_key(key),

@@ -8,7 +8,6 @@ use http::Request;
 use mamparo_balance::{Balancer, Endpoint, InvalidConfig};
 use mamparo_context::Moment;
 use mamparo_http_cache::HttpCache;
-use mamparo_policy::stack::Stack;
 use mamparo_tls::proxy_protocol::TrustedPeers;
 use mamparo_transform::forwarded::Forwarded;
 
@@ -17,7 +16,7 @@ use super::check::{CheckedRoute, check};
 use super::entrance::{Entrance, Passage};
 use super::paths::Unfit;
 use super::table::{Found, Table};
-use super::{BalanceKey, Route, Settings, Upstream, find};
+use super::{RequestKey, Route, Settings, Upstream, find};
 use crate::options::Door;
 use crate::origin::Origins;
 use crate::respond::Taken;
@@ -99,7 +98,7 @@ pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
-    pub(crate) key: Option<BalanceKey>,
+    pub(crate) key: Option<RequestKey>,
     pub(crate) balancer: Balancer,
 }
 
@@ -233,11 +232,6 @@ impl Routing {
             Taken::Route(number, _) => self.routes.get(number).map(|route| &*route.name),
             Taken::Nothing | Taken::ByName(_) => None,
         }
-    }
-
-    /// The policies of its routes, to look at.
-    pub fn policies(&self) -> Vec<Arc<Stack>> {
-        self.routes.iter().filter_map(|checked| checked.settings.policies.clone()).collect()
     }
 
     pub(crate) fn entrance(&self) -> &Entrance {

@@ -371,7 +371,7 @@ fn an_answer_is_read_on_for_the_others_when_its_client_goes() {
     });
     let bulkhead = BulkheadConfig { queue: 0, ..BulkheadConfig::of(1) };
     let policies = AdmissionConfig { bulkhead: Some(bulkhead), ..AdmissionConfig::default() };
-    let stack = Arc::new(Stack::client("all").config(policies.into()).build().unwrap());
+    let stack = Arc::new(Stack::gateway("all").config(policies).build().unwrap());
     let cache = cache();
     let settings = Settings {
         cache: Some(cache.clone()),
@@ -467,7 +467,7 @@ fn a_hit_counts_in_the_quota_and_asks_no_other_policy() {
     let breaker = BreakerConfig { window, minimum_calls: 2, ..BreakerConfig::default() };
     let (rate_limit, breaker) = (Some(limit), Some(breaker));
     let policies = AdmissionConfig { rate_limit, breaker, ..AdmissionConfig::default() };
-    let stack = Arc::new(Stack::client("all").config(policies.into()).build().unwrap());
+    let stack = Arc::new(Stack::gateway("all").config(policies).build().unwrap());
     let (service, requests) = service(|request| match request.start.contains("/old") {
         true => answer("cache-control: max-age=0, stale-if-error=60", "old"),
         false => answer("cache-control: max-age=60", "new"),

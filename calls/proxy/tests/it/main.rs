@@ -5,12 +5,14 @@
 
 mod bodies;
 mod cache;
+mod clients;
 mod curl;
 mod drain;
 mod entry;
 mod framing;
 mod grpc;
 mod headers;
+mod hedge;
 mod http2;
 mod interim;
 mod limits;

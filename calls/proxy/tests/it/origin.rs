@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::HeaderName;
 use mamparo_balance::{Algorithm, BalanceConfig, Endpoint};
 use mamparo_proxy::{
-    Access, Answer, BalanceKey, HeaderMatch, Match, Route, Routing, Settings, Target, Upstream, Wanted,
+    Access, Answer, HeaderMatch, Match, RequestKey, Route, Routing, Settings, Target, Upstream, Wanted,
 };
 use mamparo_transform::forwarded::{Forwarded, ForwardedConfig};
 
@@ -100,7 +100,7 @@ fn requests_of_one_client_reach_one_endpoint_whatever_stands_in_front() {
     let endpoints = services.iter().map(|(service, _)| Endpoint::new(service.address));
     let upstream = Upstream {
         balance,
-        key: Some(BalanceKey::Address),
+        key: Some(RequestKey::Address),
         endpoints: endpoints.collect(),
         ..Upstream::new("it", &[])
     };

@@ -13,7 +13,7 @@ use mamparo_proxy::{Limits, Settings};
 use crate::rig::{OK, PATIENCE, Rig, Service};
 
 fn stack(config: AdmissionConfig) -> Arc<Stack> {
-    Arc::new(Stack::client("all").config(config.into()).build().unwrap())
+    Arc::new(Stack::gateway("all").config(config).build().unwrap())
 }
 
 fn rig(service: &Service, stack: &Arc<Stack>) -> Rig {

@@ -5,6 +5,7 @@ mod matches;
 mod overlap;
 mod path;
 mod pattern;
+mod policies;
 mod target;
 mod transform;
 
@@ -12,17 +13,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use mamparo_http_cache::HttpCacheConfig;
-use mamparo_policy::retry::RetryConfig;
-use mamparo_policy::stack::{ClientConfig, InvalidStack};
+use mamparo_policy::shed::GuardConfig;
 use mamparo_telemetry::access::FIELDS;
 use mamparo_tls::{InvalidConfig as InvalidTls, TlsConfig};
 
 use super::Checker;
-use crate::config::{
-    AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, RouteTarget, Service, ValueMatch,
-};
+use crate::config::{AccessLog, Gateway, GatewayLimits, Route, RouteMatch, RoutePath, Service, ValueMatch};
 use crate::file;
-use crate::limits::{REPLAY_BYTES, REPLAY_BYTES_MAX, ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
+use crate::limits::{ROUTE_NAME_BYTES_MAX, ROUTES_MAX};
 use crate::suggest::suggestion;
 use crate::tree::Step;
 use overlap::Overlaps;
@@ -45,6 +43,8 @@ struct Routes {
     names: HashSet<String>,
     /// What holds for a route that says nothing.
     server_timing: bool,
+    /// Whether the machine says when there is too much to do.
+    has_guard: bool,
 }
 
 impl Checker<'_> {
@@ -53,7 +53,11 @@ impl Checker<'_> {
             let message = format!("{} routes, at most {ROUTES_MAX} are read", raw.routes.len());
             self.at(&ROUTES, message, None);
         }
-        let mut shared = Routes { server_timing: raw.server_timing.unwrap_or(false), ..Routes::default() };
+        let mut shared = Routes {
+            server_timing: raw.server_timing.unwrap_or(false),
+            has_guard: raw.guard.is_some(),
+            ..Routes::default()
+        };
         let mut overlaps = Overlaps::default();
         let mut routes: Vec<Route> = Vec::new();
         for (index, route) in raw.routes.into_iter().take(ROUTES_MAX).enumerate() {
@@ -84,6 +88,10 @@ impl Checker<'_> {
         };
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
+        }
+        if let Some(Err(wrong)) = raw.guard.as_ref().map(GuardConfig::check) {
+            let field = wrong.field.trim_start_matches("guard.");
+            self.at_field(&[Step::Key("gateway"), Step::Key("guard")], field, wrong.problem, None);
         }
         if let Err(wrong) = raw.forwarded.check() {
             let steps = [Step::Key("gateway"), Step::Key("forwarded")];
@@ -117,6 +125,7 @@ impl Checker<'_> {
             proxy_protocol: self.peers(raw.proxy_protocol),
             passthrough: self.passthrough(raw.passthrough, services),
             tls: raw.tls,
+            guard: raw.guard,
             access_log: AccessLog { sample: raw.access_log.sample, fields: raw.access_log.fields },
         }
     }
@@ -146,28 +155,10 @@ impl Checker<'_> {
                 self.route_at(index, &[key], "no service answers within no time".into(), None);
             }
         }
-        if let Some(policies) = &raw.policies
-            && let Err(InvalidStack::Policy(wrong)) = ClientConfig::from(policies.clone()).check()
-        {
-            let policy = wrong.policy.as_str().replace('-', "_");
-            let keys: Vec<&str> = ["policies", &policy].into_iter().chain(wrong.field.split('.')).collect();
-            self.route_at(index, &keys, wrong.problem, None);
-        }
+        let said = self.policies(index, &mut raw, shared.has_guard);
         if let Some(Err(wrong)) = raw.cache.as_ref().map(HttpCacheConfig::check) {
             let steps = [ROUTES[0], ROUTES[1], Step::Index(index), Step::Key("cache")];
             self.at_field(&steps, wrong.field, wrong.problem, None);
-        }
-        if let Some(Err(wrong)) = raw.retry.as_ref().map(RetryConfig::check) {
-            let keys: Vec<&str> = ["retry"].into_iter().chain(wrong.field.split('.')).collect();
-            self.route_at(index, &keys, wrong.problem, None);
-        }
-        if let (Some(_), None, RouteTarget::Services(_)) = (raw.replay, &raw.retry, &target) {
-            let message = "without `retry` nothing is sent again".to_owned();
-            self.route_at(index, &["replay"], message, None);
-        }
-        let replay = raw.replay.map_or(REPLAY_BYTES, |size| size.0);
-        if replay > REPLAY_BYTES_MAX {
-            self.route_at(index, &["replay"], "at most 8MiB".into(), None);
         }
         if let Some(own) = &raw.transform {
             self.transform(index, own, &matches, &target, services);
@@ -182,9 +173,12 @@ impl Checker<'_> {
             answer_timeout,
             body,
             policies: raw.policies,
+            rate_limits: said.rate_limits,
+            criticality: said.criticality,
+            hedge: raw.hedge,
             cache: raw.cache,
             retry: raw.retry,
-            replay,
+            replay: said.replay,
             transform: raw.transform,
             server_timing: raw.server_timing.unwrap_or(shared.server_timing),
         }

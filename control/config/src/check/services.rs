@@ -7,7 +7,7 @@ use mamparo_balance::InvalidConfig as InvalidBalance;
 use mamparo_tls::{InvalidConfig as InvalidTls, Protocol as Alpn};
 
 use super::Checker;
-use crate::config::{Service, ServiceEndpoint, ServiceKey, ServicePlace, ServiceProtocol};
+use crate::config::{RequestKey, Service, ServiceEndpoint, ServicePlace, ServiceProtocol};
 use crate::file;
 use crate::tree::Step;
 
@@ -99,20 +99,13 @@ impl Checker<'_> {
         }
     }
 
-    fn service_key(&mut self, service: &str, text: &str) -> ServiceKey {
-        let token = |name: &str| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~!".contains(&b))
-        };
-        match text.split_once(':') {
-            None if text == "address" => return ServiceKey::Address,
-            None if text == "path" => return ServiceKey::Path,
-            Some(("header", name)) if token(name) => return ServiceKey::Header(name.to_ascii_lowercase()),
-            Some(("cookie", name)) if token(name) => return ServiceKey::Cookie(name.to_owned()),
-            _ => {}
+    fn service_key(&mut self, service: &str, text: &str) -> RequestKey {
+        if let Some(key) = RequestKey::parse(text) {
+            return key;
         }
         let steps = [Step::Key("services"), Step::Key(service)];
         let help = "say address, path, header:<name> or cookie:<name>".to_owned();
         self.at_field(&steps, "key", format!("`{text}` is nothing that requests have in common"), Some(help));
-        ServiceKey::default()
+        RequestKey::default()
     }
 }

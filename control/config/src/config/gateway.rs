@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mamparo_context::Criticality;
 use mamparo_http_cache::HttpCacheConfig;
+use mamparo_policy::hedge::HedgeConfig;
+use mamparo_policy::rate_limit::KeyedRateLimitConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use mamparo_transform::TransformConfig;
 use serde::Serialize;
+
+use super::service::RequestKey;
 
 /// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,6 +33,12 @@ pub struct Route {
     pub body: Option<u64>,
     /// What a request must pass before it goes to the service.
     pub policies: Option<AdmissionConfig>,
+    /// What each client may ask for in a time.
+    pub rate_limits: Vec<ClientRateLimit>,
+    /// How much its requests matter.
+    pub criticality: Option<Criticality>,
+    /// When a request that takes long is sent a second time; never beside `retry`.
+    pub hedge: Option<HedgeConfig>,
     /// What is kept of the answers of its services.
     pub cache: Option<HttpCacheConfig>,
     /// When a request that failed is sent again.
@@ -38,6 +49,15 @@ pub struct Route {
     pub transform: Option<TransformConfig>,
     /// Whether answers say how long they took.
     pub server_timing: bool,
+}
+
+/// What each client of a route may ask for in a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientRateLimit {
+    /// How clients are told apart; never by the path.
+    pub by: RequestKey,
+    /// So much.
+    pub limit: KeyedRateLimitConfig,
 }
 
 /// TLS connections that are passed on as they are.

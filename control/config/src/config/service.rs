@@ -18,8 +18,8 @@ pub struct Service {
     pub tls: Option<UpstreamTlsConfig>,
     /// Which of its instances takes the next request.
     pub balance: BalanceConfig,
-    /// What requests have in common that are to reach the same instance.
-    pub key: ServiceKey,
+    /// What requests have in common, such as those that are to reach the same instance.
+    pub key: RequestKey,
 }
 
 /// Where the instances of a service listen.
@@ -62,10 +62,10 @@ pub enum ServiceProtocol {
     Http2,
 }
 
-/// What requests have in common that are to reach the same instance.
+/// What requests have in common, such as those that are to reach the same instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ServiceKey {
+pub enum RequestKey {
     /// The address of the client.
     #[default]
     Address,
@@ -75,6 +75,33 @@ pub enum ServiceKey {
     Header(String),
     /// A cookie.
     Cookie(String),
+}
+
+impl RequestKey {
+    /// What a text says: `address`, `path`, `header:<name>` or `cookie:<name>`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let token = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~!".contains(&b))
+        };
+        match text.split_once(':') {
+            None if text == "address" => Some(Self::Address),
+            None if text == "path" => Some(Self::Path),
+            Some(("header", name)) if token(name) => Some(Self::Header(name.to_ascii_lowercase())),
+            Some(("cookie", name)) if token(name) => Some(Self::Cookie(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for RequestKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address => f.write_str("address"),
+            Self::Path => f.write_str("path"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+        }
+    }
 }
 
 impl Service {
@@ -108,7 +135,7 @@ impl Default for Service {
             protocol: ServiceProtocol::default(),
             tls: None,
             balance: BalanceConfig::default(),
-            key: ServiceKey::default(),
+            key: RequestKey::default(),
         }
     }
 }

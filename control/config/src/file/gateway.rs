@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use mamparo_http_cache::HttpCacheConfig;
+use mamparo_policy::Mode;
+use mamparo_policy::hedge::HedgeConfig;
 use mamparo_policy::retry::RetryConfig;
 use mamparo_policy::stack::AdmissionConfig;
 use mamparo_transform::TransformConfig;
@@ -52,6 +54,17 @@ pub(crate) struct Route {
     pub(crate) body: Option<Size>,
     /// What a request must pass before it goes to the service. Default: nothing.
     pub(crate) policies: Option<AdmissionConfig>,
+    /// What each client may ask for in a time: all of these hold, before anything else of the route. At most 8.
+    /// Default: there is no such bound.
+    #[serde(default)]
+    pub(crate) rate_limits: Vec<ClientRateLimit>,
+    /// How much its requests matter when not all can be served (`policies.shed`): services are told by the header
+    /// `mamparo-criticality`. A client may say less of its own request by that header, never more. Default: `critical`.
+    pub(crate) criticality: Option<Class>,
+    /// When a request that takes longer than most is sent a second time, out of a budget that all requests of the route
+    /// share: the first answer counts. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat, others by `repeat`;
+    /// one with a body is sent once. Not together with `retry`. Default: none is.
+    pub(crate) hedge: Option<HedgeConfig>,
     /// What is kept of the answers of its services, for whoever asks next. A request that is answered from it passes no
     /// policy but `rate_limit`. Default: nothing.
     pub(crate) cache: Option<HttpCacheConfig>,
@@ -99,6 +112,45 @@ pub(crate) struct RouteMatch {
     /// stands there twice the first counts. Default: none is asked for.
     #[serde(default)]
     pub(crate) query: BTreeMap<String, Wanted>,
+}
+
+/// What each client may ask for in a time. Nobody waits: one that asks for more is answered 429, with the time after which
+/// it may come again. What is given back is given back by and by, as in a token bucket.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientRateLimit {
+    /// How clients are told apart: `address`, `header:<name>` or `cookie:<name>`. A network of IPv6 (`/64`) is one client.
+    /// A request without the header or the cookie counts for its address.
+    pub(crate) by: String,
+    /// Requests in each period.
+    #[schemars(range(min = 1))]
+    pub(crate) rate: u32,
+    /// The period. Default: `1s`.
+    pub(crate) per: Option<Span>,
+    /// Requests at once after a time of rest. Default: as many as the rate.
+    #[schemars(range(min = 1))]
+    pub(crate) burst: Option<u32>,
+    /// Clients that are remembered at the same time, at about 32 bytes each; those beyond share what one has.
+    /// Default: `65536`.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub(crate) clients: Option<usize>,
+    /// Whether it acts: `off`, `shadow` (it only counts what it would refuse) or `enforce`. Default: `enforce`.
+    #[serde(default)]
+    pub(crate) mode: Mode,
+}
+
+/// How much requests matter.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Class {
+    /// They may be refused at any time, such as those of a batch.
+    Sheddable,
+    /// They are refused before others, such as those of a refresh that nobody waits for.
+    SheddablePlus,
+    /// Somebody waits for them.
+    Critical,
+    /// Everybody feels their loss, such as that of a payment under way.
+    CriticalPlus,
 }
 
 /// A request method.

@@ -125,7 +125,7 @@ services:
 ";
     let config = check(text, "f").unwrap();
     let a = &config.services["a"];
-    assert_eq!(a.key, mamparo_config::ServiceKey::Header("x-user".into()));
+    assert_eq!(a.key, mamparo_config::RequestKey::Header("x-user".into()));
     assert_eq!(a.addresses().count(), 2);
     let b = &config.services["b"];
     assert!(matches!(&b.place, mamparo_config::ServicePlace::Dns { name, .. } if name == "b.internal:80"));

@@ -1,10 +1,12 @@
 //! Routes: what they may say, and what is wrong with those that do not hold.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use mamparo_config::{
-    Config, PathRewrite, Route, RoutePath, RouteRedirect, RouteTarget, ValueMatch, check, limits,
+    Config, PathRewrite, RequestKey, Route, RoutePath, RouteRedirect, RouteTarget, ValueMatch, check, limits,
 };
+use mamparo_context::Criticality;
 
 /// A file with two services and these routes, each of which stands in a line of its own from the fifth on.
 fn file(routes: &[&str]) -> String {
@@ -337,4 +339,50 @@ fn what_a_route_changes_on_the_way_is_read_and_checked() {
             "11:95: gateway.routes[6].transform.headers.request.set.host: belongs to the connection or to the framing of the message, and cannot be changed",
         ],
     );
+}
+
+#[test]
+fn what_clients_may_ask_for_and_how_much_it_matters_is_said_by_the_route() {
+    let routes = routes(&[
+        "match: {path: /a}, service: a, rate_limits: [{by: address, rate: 100, per: 1m, burst: 20}, \
+         {by: 'header:X-Api-Key', rate: 5, clients: 1000, mode: shadow}], criticality: sheddable-plus, hedge: {percentile: 99}",
+        "match: {path: /b}, answer: {}, rate_limits: [{by: 'cookie:sid', rate: 1}]",
+        "match: {path: /c}, service: a, policies: {shed: {}, adaptive: {}, fault_injection: {error_percent: 1, allow_in_release: true}}",
+    ]);
+    let [address, key] = &routes[0].rate_limits[..] else { panic!("{routes:?}") };
+    assert_eq!((&address.by, address.limit.quota.burst), (&RequestKey::Address, Some(20)));
+    assert_eq!(address.limit.quota.per, Duration::from_secs(60));
+    assert_eq!((&key.by, key.limit.keys), (&RequestKey::Header("x-api-key".into()), 1000));
+    assert_eq!(routes[0].criticality, Some(Criticality::SheddablePlus));
+    assert!(routes[0].hedge.is_some() && routes[0].policies.is_none());
+    assert_eq!(routes[1].rate_limits[0].by, RequestKey::Cookie("sid".into()));
+    assert!(routes[2].policies.as_ref().is_some_and(|own| own.shed.is_some()));
+}
+
+#[test]
+fn policies_that_cannot_work_are_told_at_their_place() {
+    expect(
+        &[
+            "match: {path: /a}, service: a, rate_limits: [{by: path, rate: 1}, {by: 'header:', rate: 1, clients: 1}]",
+            "match: {path: /b}, service: a, retry: {}, hedge: {}",
+            "match: {path: /c}, service: a, hedge: {percentile: 5}",
+            "match: {path: /d}, service: a, policies: {shed: {}}",
+            "match: {path: /e}, redirect: {host: x}, hedge: {}, criticality: critical",
+            "match: {path: /f}, service: a, policies: {fault_injection: {error_percent: 101}}",
+        ],
+        &[
+            "5:70: gateway.routes[0].rate_limits[0].by: `path` does not tell clients apart; say address, header:<name> or cookie:<name>",
+            "5:91: gateway.routes[0].rate_limits[1].by: `header:` does not tell clients apart; say address, header:<name> or cookie:<name>",
+            "6:62: gateway.routes[1].hedge: a route has either `retry` or `hedge`, not both; leave one of them out",
+            "7:71: gateway.routes[2].hedge.percentile: from 50 to 99.99",
+            "8:68: gateway.routes[3].policies.shed: nothing says when there is too much to do; say `policies.adaptive` beside it, or `gateway.guard`",
+            "9:60: gateway.routes[4].hedge: a `redirect` has no `hedge`; leave it out: no service is asked",
+            "9:71: gateway.routes[4].criticality: a `redirect` has no `criticality`; leave it out: no service is asked",
+            "10:95: gateway.routes[5].policies.fault_injection.error_percent: from 0 to 100",
+        ],
+    );
+    let guarded = file(&["match: {}, service: a, policies: {shed: {}}"]) + "  guard: {cpu: 0.9}\n";
+    assert!(check(&guarded, "f").unwrap().gateway.guard.is_some());
+    let wrong = check(&(file(&[]).replace("  routes:\n", "  guard: {cpu: 9}\n")), "f").unwrap_err();
+    assert_eq!(wrong[0].to_string(), "f:4:16: gateway.guard.cpu: 9 is too large; at most 1");
 }

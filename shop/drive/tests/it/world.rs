@@ -12,6 +12,7 @@ use http::Method;
 use mamparo_broker::Queue;
 use mamparo_context::{Context, Random};
 use mamparo_hub::{Hub, QueueOptions, TopicOptions};
+use mamparo_ledger::Ledger;
 use mamparo_shop_drive::shop::Shop;
 use mamparo_shop_http::{Answer, Client, Problem};
 use mamparo_shop_payments::provider::{self, Behaviour};
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) provider: Client,
     pub(crate) provider_base: String,
+    hub: Ledger,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -56,7 +58,7 @@ impl World {
             async move { _ = stopped.wait_for(|stopped| *stopped).await }
         };
         let data = |name: &str| folder.path().join(name);
-        let queue = hub(&data("hub")).await;
+        let (hub, queue) = hub(&data("hub")).await;
         let mut tasks = JoinSet::new();
 
         let (listener_of_provider, provider_base) = listener().await;
@@ -103,7 +105,7 @@ impl World {
         tasks.spawn(mamparo_shop_http::serve(own, router, stopped()));
 
         let (shop, client) = (Shop::new(&base).unwrap(), Client::new(&base).unwrap());
-        Self { folder, base, shop, client, provider, provider_base, stop, tasks }
+        Self { folder, base, shop, client, provider, provider_base, hub, stop, tasks }
     }
 
     /// Stops everything; answers with the folder, to start on it again.
@@ -112,6 +114,8 @@ impl World {
         while let Some(done) = self.tasks.join_next().await {
             done.unwrap();
         }
+        // Whoever asked it last may hold the hub for a moment yet.
+        self.hub.close().await;
         self.folder
     }
 
@@ -164,11 +168,11 @@ fn has_body(method: &Method) -> bool {
     [Method::POST, Method::PUT].contains(method)
 }
 
-async fn hub(data: &Path) -> Arc<dyn Queue> {
+async fn hub(data: &Path) -> (Ledger, Arc<dyn Queue>) {
     let ledger = mamparo_ledger_sqlite::Options::new(data.join("hub.db")).open().unwrap();
     let topics = ["orders.replies", "payments.commands", "inventory.commands"]
         .map(|name| TopicOptions::queue(name, QueueOptions::default()));
-    Arc::new(Hub::open(ledger, topics.into()).await.unwrap())
+    (ledger.clone(), Arc::new(Hub::open(ledger, topics.into()).await.unwrap()))
 }
 
 async fn forward(State([orders, payments, inventory]): State<[Client; 3]>, request: Request) -> Response {
