@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(problems) => {
             assert!(!problems.is_empty() && problems.len() <= PROBLEMS_MAX);
-            let lines: Vec<&str> = text.split('\n').collect();
+            // A carriage return alone ends a line, too, as YAML has it.
+            let text_of_lines = text.replace("\r\n", "\n").replace('\r', "\n");
+            let lines: Vec<&str> = text_of_lines.split('\n').collect();
             for problem in problems {
                 let line = usize::try_from(problem.line).unwrap().checked_sub(1).and_then(|at| lines.get(at));
                 let line = line.unwrap_or_else(|| panic!("no such line: {problem}"));

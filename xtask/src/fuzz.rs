@@ -22,6 +22,9 @@ const TARGETS: &[(&str, u32)] =
 /// What an input may take of memory, in MB, and of time, in seconds.
 const BOUNDS: [&str; 2] = ["-rss_limit_mb=1024", "-timeout=10"];
 
+/// How much is shown of what a target says when it fails; all of it stands in what running the input again says.
+const SHOWN_LINES: usize = 20;
+
 /// How all of it is compiled: counters for every edge, and what is compared with what.
 const FLAGS: &str = "-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
     -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
@@ -146,8 +149,7 @@ impl Ground {
                 continue;
             }
             code = exit::BAD;
-            let words: Vec<&str> = said.lines().collect();
-            eprintln!("{}", words[words.len().saturating_sub(40)..].join("\n"));
+            eprintln!("{}", why(&said));
             println!("{name:<9} {}", Paint::stderr().red("FAILED"));
             match fed.found {
                 Some(found) => println!("{found}\nonce more: cargo xtask fuzz {name} --input {found}"),
@@ -228,6 +230,16 @@ impl fmt::Display for Fed {
     }
 }
 
+/// What libFuzzer says of a failure, from where it happened on and without the way there; the last of it where nothing
+/// happened.
+fn why(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    let happened = |line: &&str| line.contains("panicked at ") || line.contains("ERROR: libFuzzer");
+    let from = lines.iter().position(happened).unwrap_or(lines.len().saturating_sub(SHOWN_LINES));
+    let told = lines[from..].iter().take_while(|line| !line.starts_with("stack backtrace"));
+    told.take(SHOWN_LINES).copied().collect::<Vec<_>>().join("\n")
+}
+
 fn host(said: &str) -> Option<&str> {
     said.lines().find_map(|line| line.strip_prefix("host: "))
 }
@@ -255,6 +267,9 @@ mod tests {
         assert_eq!(fed.to_string(), "     2048 runs, 1204 -> 1311 edges, 12 inputs kept");
         let broken = format!("{said}artifact_prefix='x/'; Test unit written to x/crash-1\nBase64: AA==\n");
         assert_eq!(Fed::read(&broken).found.as_deref(), Some("x/crash-1"));
+        let panicked = format!("{said}\nthread panicked at a.rs:1:\n1 is not 2\nstack backtrace:\n 0: x\n");
+        assert_eq!(why(&panicked), "thread panicked at a.rs:1:\n1 is not 2");
+        assert_eq!(why("error: no such option"), "error: no such option");
         assert_eq!(Fed::read("INFO: no counters\n#2\tDONE   corp: 1/1b\n").edges, None);
         assert_eq!(
             host("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1\n"),
