@@ -207,7 +207,8 @@ impl Node {
                         return Ok(End::Stop);
                     }
                     Ask::Upgrade { program, answer } => {
-                        let begun = self.upgrades.begin(program, self.sockets.to_pass_on());
+                        let time = self.reload.config().config.gateway.upgrade_ready;
+                        let begun = self.upgrades.begin(program, self.sockets.to_pass_on(), time);
                         if let Err(why) = &begun {
                             tracing::warn!(why, "no upgrade");
                         }

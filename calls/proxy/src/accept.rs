@@ -5,6 +5,7 @@ mod first;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod keep;
+mod meanwhile;
 mod pass;
 mod said;
 mod scan;
@@ -139,7 +140,9 @@ impl Seat {
             worker.metrics.connections_refused.inc();
             return None;
         }
-        Some(Self::more(worker))
+        worker.drain.connection_begins();
+        worker.metrics.connections.inc();
+        Some(Self { worker: Rc::clone(worker), source: None })
     }
 
     /// It is one of a connection from `source`: whether there may be one more from there.
@@ -153,13 +156,6 @@ impl Seat {
             self.worker.metrics.connections_refused.inc();
         }
         room
-    }
-
-    /// One more seat for who has one: a tunnel outlives the connection that it began on.
-    pub(crate) fn more(worker: &Rc<Worker>) -> Self {
-        worker.drain.connection_begins();
-        worker.metrics.connections.inc();
-        Self { worker: Rc::clone(worker), source: None }
     }
 }
 

@@ -10,6 +10,7 @@ mod spare;
 mod upload;
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -25,14 +26,16 @@ use mamparo_context::{Context, Criticality, Deadline, Moment, TraceContext};
 use mamparo_policy::retry::{Again, End, Tries};
 use mamparo_policy::{Health, Outcome, http::ClassifyHttp};
 use tokio::task::yield_now;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout_at};
 
 use crate::admit;
+use crate::interim::Interim;
 use crate::limits::{REST_LOOK, UNSENT_RETRIES, after};
-use crate::pool::{Alone, Lease, Line, Place, Taken, Turn};
+use crate::pool::{Alone, Lease, Line, Place, StreamSeat, Taken, Turn};
 use crate::problem::Problem;
 use crate::route::{Service, Settings};
 use crate::transport::Speaks;
+use crate::upgrade;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
 use detour::Detour;
@@ -75,6 +78,8 @@ pub(crate) struct Errand<'a> {
     /// Whether it is sent once more for nothing where a connection turns out to be closed; said from the beginning of one
     /// that changes nothing, whatever its method says.
     pub(crate) is_free: bool,
+    /// What the service says before its answer, where that goes on to the client.
+    pub(crate) interim: Option<Interim>,
     /// The endpoints that did not take it.
     pub(crate) tried: Vec<SocketAddr>,
     /// What happens before it is simply sent.
@@ -110,6 +115,7 @@ impl<'a> Errand<'a> {
             key: None,
             named: None,
             is_free: false,
+            interim: None,
             tried: Vec::new(),
             detour: Detour::of(settings),
             beside: None,
@@ -264,12 +270,17 @@ impl Errand<'_> {
             let answer = match &mut lease.line {
                 Line::Alone(alone) => {
                     spare::fit_http1(&mut request, self.takes_trailers, self.upgrades);
+                    if let Some(interim) = &self.interim {
+                        interim.listen(&mut request);
+                    }
                     alone.connection.hearing.begin(self.worker.limits.answer_head_bytes());
                     let sent = alone.connection.sender.try_send_request(request);
                     let answer = self.answered(sent, now).await;
                     alone.connection.hearing.end();
                     answer
                 }
+                // Rare: boxed, as above.
+                Line::Stream(seat) if self.upgrades => Box::pin(self.over_stream(seat, request, now)).await,
                 Line::Stream(seat) => {
                     let is_secure = self.service()?.transport.is_secure();
                     spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
@@ -313,12 +324,38 @@ impl Errand<'_> {
         }
     }
 
+    /// Sends a request for a WebSocket as a stream of HTTP/2, if the service takes it; else as one for what it may be
+    /// besides.
+    async fn over_stream(
+        &self,
+        seat: &StreamSeat,
+        mut request: Request<Upload>,
+        now: Instant,
+    ) -> Result<Result<Response<Incoming>, TrySendError<Request<Upload>>>, Problem> {
+        let takes = timeout_at(self.deadline.into(), seat.takes_websockets()).await;
+        let takes = takes.map_err(|_| Problem::Deadline)?;
+        let key = if takes { upgrade::as_connect(&mut request) } else { None };
+        spare::fit_http2(&mut request, self.takes_trailers, self.service()?.transport.is_secure())?;
+        let mut sender = seat.sender();
+        let mut answer = self.answered(sender.try_send_request(request), now).await?;
+        if let (Ok(answer), true) = (&mut answer, takes) {
+            upgrade::of_connect(answer, key.as_ref());
+        }
+        Ok(answer)
+    }
+
     /// Waits for the header of the answer: as long as the route allows from the moment the request is sent whole,
     /// and not beyond the deadline.
     async fn answered<T>(&self, answer: impl Future<Output = T>, now: Instant) -> Result<T, Problem> {
         let mut until = self.deadline.min(after(now, self.settings.answer_timeout));
         let mut timer = pin!(sleep_until(until.into()));
         let mut answer = pin!(answer);
+        let mut answer = poll_fn(|cx| {
+            if let Some(interim) = &self.interim {
+                interim.pass_on(cx);
+            }
+            answer.as_mut().poll(cx)
+        });
         loop {
             tokio::select! {
                 biased;
@@ -343,7 +380,7 @@ impl Errand<'_> {
     }
 
     fn failed(&self, mut error: TrySendError<Request<Upload>>) -> Failed {
-        let unsent = error.take_message();
+        let unsent = error.take_message().map(upgrade::as_asked);
         let error = error.into_error();
         tracing::debug!(error = &error as &dyn std::error::Error, "a request to a service failed");
         let problem = match self.fate.as_ref().and_then(|fate| fate.failure()) {
@@ -482,7 +519,7 @@ impl Errand<'_> {
                 let pool = Rc::clone(pool);
                 Ok(Line::Alone(Alone { connection, lane, opened: now, pool }))
             }
-            (Opened::Http2(sender, most), Some(opening)) => Ok(Line::Stream(opening.done(sender, most, now))),
+            (Opened::Http2(sender, said), Some(opening)) => Ok(Line::Stream(opening.done(sender, said, now))),
             (Opened::Http2(..), None) => Err(connect::OpenError::Timeout),
         }
     }

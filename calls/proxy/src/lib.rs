@@ -25,6 +25,7 @@ mod walk;
 mod accept;
 mod grpc;
 mod identify;
+mod interim;
 mod origin;
 mod quota;
 mod route;

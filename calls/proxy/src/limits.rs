@@ -125,6 +125,10 @@ pub(crate) const H2_RESETS: u32 = 200;
 pub(crate) const H2_RESET_WINDOW: Duration = Duration::from_secs(10);
 /// Streams that are under way at the same time on one connection to a service, before another is opened.
 pub(crate) const H2_STREAMS_OUT: usize = 100;
+/// How long after a connection to a service was opened it is waited for it to say that it takes WebSockets.
+pub(crate) const H2_SETTINGS_TIME: Duration = Duration::from_secs(1);
+/// How often it is looked at meanwhile whether it has.
+pub(crate) const H2_SETTINGS_LOOK: Duration = Duration::from_millis(2);
 /// Connections to one endpoint that speaks HTTP/2, for each worker.
 pub(crate) const H2_CONNECTIONS_OUT: usize = 8;
 
@@ -132,6 +136,10 @@ pub(crate) const H2_CONNECTIONS_OUT: usize = 8;
 pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(50);
 /// What is read at a time in a tunnel, in bytes, each way.
 pub(crate) const TUNNEL_BUFFER: usize = 8 * 1024;
+/// Interim answers of services that go on to the client, for each request.
+pub(crate) const INTERIM_ANSWERS: usize = 8;
+/// Interim answers that wait to go on to the client, in bytes.
+pub(crate) const INTERIM_BYTES: usize = 16 * 1024;
 /// How often a tunnel is looked at, whether anything passes.
 pub(crate) const TUNNEL_LOOK: Duration = Duration::from_secs(5);
 

@@ -17,7 +17,7 @@ use crate::forward::{Hearing, Upload};
 use crate::limits::{Limits, REST_KNOWN_TIME};
 use crate::transport::Lane;
 use rest::Rest;
-pub(crate) use shared::{Place, Shared, StreamSeat};
+pub(crate) use shared::{Place, Said, Shared, StreamSeat};
 pub(crate) use turn::Turn;
 
 /// The connections of a worker that take requests.

@@ -18,7 +18,6 @@ use hyper::body::Incoming;
 use mamparo_http_cache::Fill;
 use tokio::task::spawn_local;
 
-use crate::accept::Seat;
 use crate::grpc::{self, Call};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
@@ -121,7 +120,7 @@ pub(crate) fn tunnel(
     headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     let status = upgrade::grant(peer.protocol, &mut headers);
     ticket.answered(status);
-    let tunnel = Tunnel { client, service, seat: Seat::more(peer.worker()), ticket };
+    let tunnel = Tunnel { client, service, ticket };
     spawn_local(async move {
         tunnel.run().await;
         // Only now: a connection whose handle is gone is closed.

@@ -99,6 +99,8 @@ pub struct Settings {
     pub transform: Option<Arc<Transform>>,
     /// Whether answers say in `server-timing` how long they took, and how much of that the service did.
     pub server_timing: bool,
+    /// Whether interim answers of the service (103 and its like) go on to clients of HTTP/1.1.
+    pub early_hints: bool,
 }
 
 impl Default for Settings {
@@ -118,6 +120,7 @@ impl Default for Settings {
             replay_bytes: 64 * 1024,
             transform: None,
             server_timing: false,
+            early_hints: false,
         }
     }
 }

@@ -13,7 +13,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{sleep, timeout};
 
-use crate::accept::Seat;
 use crate::limits::{TUNNEL_BUFFER, TUNNEL_LOOK};
 use crate::respond::Ticket;
 use crate::upgrade::Client;
@@ -22,15 +21,14 @@ use crate::upgrade::Client;
 pub(crate) struct Tunnel {
     pub(crate) client: Client,
     pub(crate) service: OnUpgrade,
-    /// It lives on when the connection that it began on is not counted any more.
-    pub(crate) seat: Seat,
+    /// With it the connection that the tunnel began on is counted until the tunnel ends.
     pub(crate) ticket: Ticket,
 }
 
 impl Tunnel {
     /// Carries bytes until there are no more.
     pub(crate) async fn run(self) {
-        let Self { client, service, seat, mut ticket } = self;
+        let Self { client, service, mut ticket } = self;
         let limits = &ticket.peer().worker().limits;
         let (header_time, idle_time) = (limits.header_time, limits.tunnel_idle);
         let both = async { tokio::join!(client.socket(), service) };
@@ -46,7 +44,6 @@ impl Tunnel {
             Ended::Idle => ticket.failed(IDLE),
         }
         ticket.carried(carried.received.get(), carried.sent.get());
-        drop(seat);
     }
 }
 

@@ -1,6 +1,10 @@
 //! A client that asks for a WebSocket: by `Upgrade` on HTTP/1.1, by an extended `CONNECT` on HTTP/2 (RFC 8441). The
-//! service is asked by `Upgrade` in both cases. Other protocols are not asked for: the service sees a plain request.
+//! service is asked in the way of the protocol that it speaks. Other protocols are not asked for: the service sees a
+//! plain request, as it does where it does not take WebSockets over HTTP/2.
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -58,6 +62,55 @@ pub(crate) fn asked(peer: &Peer, request: &mut Request<Incoming>) -> Option<Clie
     }
 }
 
+/// What a client of HTTP/1.1 wants to see a sign of, while the request goes on over HTTP/2, which needs none.
+#[derive(Clone, Debug)]
+struct Key(HeaderValue);
+
+/// Makes a request for a WebSocket what HTTP/2 has for it (RFC 8441, 5): the key that its answer must fit.
+pub(crate) fn as_connect<B>(request: &mut Request<B>) -> Option<HeaderValue> {
+    *request.method_mut() = Method::CONNECT;
+    let key = request.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
+    let extensions = request.extensions_mut();
+    extensions.insert(Asked::from_static(WEBSOCKET));
+    if let Some(key) = &key {
+        extensions.insert(Key(key.clone()));
+    }
+    key
+}
+
+/// Makes a request that was not sent what it was before [`as_connect`], if it was anything else.
+pub(crate) fn as_asked<B>(mut request: Request<B>) -> Request<B> {
+    if request.extensions_mut().remove::<Asked>().is_some() {
+        *request.method_mut() = Method::GET;
+        if let Some(Key(key)) = request.extensions_mut().remove() {
+            request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key);
+        }
+    }
+    request
+}
+
+/// Makes the answer to [`as_connect`] what HTTP/1.1 has for it, where it grants what was asked for.
+pub(crate) fn of_connect<B>(answer: &mut Response<B>, key: Option<&HeaderValue>) {
+    if answer.status() != StatusCode::OK {
+        return;
+    }
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static(WEBSOCKET));
+    if let Some(sign) = key.and_then(sign) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, sign);
+    }
+}
+
+/// What shows the owner of `key` that it was understood (RFC 6455, 4.2.2). SHA-1 protects nothing here.
+fn sign(key: &HeaderValue) -> Option<HeaderValue> {
+    const SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let mut text = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    text.update(key.as_bytes().trim_ascii());
+    text.update(SUFFIX);
+    HeaderValue::try_from(STANDARD.encode(text.finish())).ok()
+}
+
 /// Whether the service has granted it.
 pub(crate) fn is_granted(answer: &Response<Incoming>) -> bool {
     answer.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -85,21 +138,39 @@ fn is_websocket(value: &HeaderValue) -> bool {
 
 /// Sixteen random bytes in base64, as HTTP/1.1 wants them (RFC 6455, 4.1) and HTTP/2 does not.
 fn key(random: &Random) -> HeaderValue {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = *b"======================AA";
-    let mut bits = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
-    // 21 digits of six bits, and the two bits that are left, then the padding.
-    for digit in &mut text[..22] {
-        *digit = DIGITS[(bits >> 122) as usize & 63];
-        bits <<= 6;
-    }
-    text[22..].copy_from_slice(b"==");
-    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="))
+    let bits = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
+    let text = HeaderValue::try_from(STANDARD.encode(bits.to_be_bytes()));
+    text.unwrap_or_else(|_| HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_over_http2_can_be_asked_again_as_it_was() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let mut request = Request::get("/chat").header(header::SEC_WEBSOCKET_KEY, &key).body(()).unwrap();
+        assert_eq!(as_connect(&mut request).as_ref(), Some(&key));
+        assert_eq!((request.method(), request.headers().len()), (&Method::CONNECT, 0));
+        let request = as_asked(request);
+        assert_eq!(request.method(), Method::GET);
+        assert_eq!(request.headers().get(header::SEC_WEBSOCKET_KEY), Some(&key));
+        assert_eq!(as_asked(Request::post("/").body(()).unwrap()).method(), Method::POST);
+    }
+
+    #[test]
+    fn a_grant_over_http2_is_one_of_http1_with_the_sign_of_the_key() {
+        // The example of RFC 6455, 1.3.
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let mut answer = Response::new(());
+        of_connect(&mut answer, Some(&key));
+        assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(answer.headers()[header::SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let mut refused = Response::builder().status(404).body(()).unwrap();
+        of_connect(&mut refused, Some(&key));
+        assert_eq!((refused.status(), refused.headers().len()), (StatusCode::NOT_FOUND, 0));
+    }
 
     #[test]
     fn a_key_is_sixteen_bytes_in_base64() {

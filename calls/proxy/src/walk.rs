@@ -10,6 +10,7 @@ use crate::accept::{Cut, Peer, Protocol};
 use crate::forward::{Errand, Source, Upload};
 use crate::hop_by_hop;
 use crate::identify::X_REQUEST_ID;
+use crate::interim::Interim;
 use crate::problem::Problem;
 use crate::respond::{Body, Ticket};
 use crate::route::Own;
@@ -64,6 +65,7 @@ pub(crate) fn walk(
             cut.at(errand.deadline);
         }
         errand.upgrades = client.is_some();
+        let by_connect = matches!(client, Some(upgrade::Client::Stream(_)));
         let settings = errand.settings;
         if let (Some(cache), None) = (&settings.cache, &client) {
             // Boxed: routes that keep nothing do not carry it.
@@ -102,7 +104,11 @@ pub(crate) fn walk(
             };
         }
         match answered {
-            Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            // What is well with a plain request would grant an extended `CONNECT`.
+            Ok((answer, _))
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                    || by_connect && answer.status().is_success() =>
+            {
                 respond::problem(ticket, Problem::BadAnswer, None)
             }
             Ok((answer, lease)) => {
@@ -200,6 +206,8 @@ fn past_the_stops<'a>(
     }
     parts.uri = way.uri;
     let key = snapshot.routing.services().get(service).and_then(|service| service.key.as_ref());
+    let takes_interim = peer.protocol == Protocol::Http1 && parts.version == Version::HTTP_11;
+    let interim = (way.settings.early_hints && takes_interim).then(|| Interim::to(&peer.wire));
     let key = key.and_then(|key| key.of(&parts.headers, parts.uri.path(), ticket.client()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
@@ -217,6 +225,7 @@ fn past_the_stops<'a>(
         is_call: ticket.call.is_some(),
         mirror: way.mirror,
         failover: way.failover,
+        interim,
         criticality,
         key,
         named: named.map(Box::new),

@@ -142,6 +142,9 @@ pub struct Gateway {
     /// How long requests under way may take in the old process after an upgrade.
     #[serde(serialize_with = "mamparo_context::duration::serialize")]
     pub upgrade_drain: Duration,
+    /// How long the new program of an upgrade may take until it is ready.
+    #[serde(serialize_with = "mamparo_context::duration::serialize")]
+    pub upgrade_ready: Duration,
     /// What it accepts from a client.
     pub limits: GatewayLimits,
     /// Whose word counts on where a request comes from.

@@ -147,6 +147,9 @@ pub(crate) struct Gateway {
     /// How long requests under way may take in the old process after `mamparo upgrade`, while the new one serves.
     /// Default: `10m`.
     pub(crate) upgrade_drain: Option<Span>,
+    /// How long the new program of `mamparo upgrade` may take until it is ready. One that is not ready then is killed,
+    /// and the running one serves on. Default: `30s`.
+    pub(crate) upgrade_ready: Option<Span>,
     /// What the gateway accepts from a client.
     #[serde(default)]
     pub(crate) limits: GatewayLimits,

@@ -11,8 +11,8 @@ use crate::failure::{Failure, Outcome};
 
 /// Between two looks at how it stands.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long it is looked at: longer than a program may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Looks without news until it is given up. That the new program is starting is news: the running one bounds that.
+const LOOKS_MAX: u32 = 600;
 
 /// Let another program take over from a running node without losing a request.
 ///
@@ -44,8 +44,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             Err(CallError::Refused { detail, .. }) => return Err(Failure::no_upgrade(detail)),
             Err(error) => return Err(error.into()),
         }
-        let after = tokio::time::timeout(PATIENCE, taken_over(client, &before)).await;
-        let after = after.map_err(|_| Failure::other("nobody says what became of the upgrade"))??;
+        let after = taken_over(client, &before).await?;
         let line = format!("process {after} has taken over from process {before}");
         args.whom.done(&json!({ "from": before, "to": after }), &line);
         Ok(())
@@ -54,7 +53,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// Waits until another process answers than `before`: which one.
 async fn taken_over(client: &Client, before: &Value) -> Result<Value, Failure> {
-    loop {
+    let mut looks_left = LOOKS_MAX;
+    while looks_left > 0 {
+        looks_left -= 1;
         match client.get("/").await {
             Ok(about) if about["pid"] != *before => return Ok(about["pid"].clone()),
             Ok(_) => {}
@@ -62,12 +63,17 @@ async fn taken_over(client: &Client, before: &Value) -> Result<Value, Failure> {
             Err(CallError::NotRunning { .. } | CallError::Broken { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        if let Ok(state) = client.get("/upgrade").await
-            && state["state"] == "failed"
-        {
-            let why = state["why"].as_str().unwrap_or("nobody knows why");
-            return Err(Failure::no_upgrade(format!("the new program did not get ready: {why}")));
+        if let Ok(state) = client.get("/upgrade").await {
+            match state["state"].as_str() {
+                Some("failed") => {
+                    let why = state["why"].as_str().unwrap_or("nobody knows why");
+                    return Err(Failure::no_upgrade(format!("the new program did not get ready: {why}")));
+                }
+                Some("starting") => looks_left = LOOKS_MAX,
+                _ => {}
+            }
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    Err(Failure::other("nobody says what became of the upgrade"))
 }

@@ -89,6 +89,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
             body_bytes: route.body,
             transform: route.transform.as_ref().map(transform).transpose()?,
             server_timing: route.server_timing,
+            early_hints: route.early_hints,
             ..Settings::default()
         },
     })

@@ -6,6 +6,7 @@ mod successor;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 pub(crate) use heir::Heir;
 use serde_json::{Value, json};
@@ -61,7 +62,8 @@ impl Upgrades {
         self.state.subscribe()
     }
 
-    /// Starts `program`, or the one that lies where this one lay when it was started, and passes `sockets` on.
+    /// Starts `program`, or the one that lies where this one lay when it was started, and passes `sockets` on;
+    /// it has so much `time` until it is ready.
     ///
     /// # Errors
     /// That is not possible: why.
@@ -69,6 +71,7 @@ impl Upgrades {
         &mut self,
         program: Option<PathBuf>,
         sockets: std::io::Result<Vec<Named>>,
+        time: Duration,
     ) -> Result<(), String> {
         if let Some(refusal) = self.refusal {
             return Err(refusal.to_owned());
@@ -81,7 +84,7 @@ impl Upgrades {
         let sockets = sockets.map_err(|error| error.to_string())?;
         tracing::info!(program = %program.display(), "upgrade: the new program is started");
         self.state.send_replace(State::Starting(program.clone()));
-        self.starting = Some(tokio::spawn(Successor::start(program, sockets)));
+        self.starting = Some(tokio::spawn(Successor::start(program, sockets, time)));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 use std::thread;
 
@@ -111,6 +111,7 @@ fn a_program_that_does_not_get_ready_is_given_up_and_the_old_one_serves_on() {
     let ended = world.run(&["upgrade", "--program", "/bin/false"]);
     assert_eq!(ended.code(), 10, "{}", ended.stderr());
     assert!(ended.stderr().contains("error[MP-0009]"), "{}", ended.stderr());
+    node.wait_for_logged("the new program did not get ready, this one serves on");
     assert_eq!(world.run(&["upgrade", "--program", "no-such-program"]).code(), 10);
     // One that does not like the configuration.
     let file = world.path().join("mamparo.yaml");
@@ -126,6 +127,38 @@ fn a_program_that_does_not_get_ready_is_given_up_and_the_old_one_serves_on() {
     assert_eq!(node.wait(), Some(0), "and can still be upgraded");
     let (answered, wrong) = hammer.stop();
     assert!(wrong.is_empty(), "of {answered}: {wrong:?}");
+}
+
+#[test]
+fn a_program_that_never_says_that_it_is_ready_is_killed_after_its_time() {
+    let one = answering("one");
+    let world = world(&format!(
+        "services: {{it: {{address: '{one}'}}}}\n\
+         gateway: {{upgrade_ready: 300ms, routes: [{{match: {{path: /}}, service: it, public: true}}]}}"
+    ));
+    let node = world.node(&["--role", "gateway", "--no-watch"]);
+    // One that starts and then says nothing.
+    let program = world.path().join("silent");
+    fs::write(&program, format!("#!/bin/sh\necho $$ > {}/pid\nexec sleep 600\n", world.path().display()))
+        .unwrap();
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let hammer = Hammer::start(world.gateway, "/", 4);
+    let ended = world.run(&["upgrade", "--program", program.to_str().unwrap()]);
+    assert_eq!(ended.code(), 10, "{}", ended.stderr());
+    let said = ended.stderr();
+    assert!(said.contains("MP-0009") && said.contains("not ready after 300ms"), "{said}");
+    node.wait_for_logged("the new program did not get ready, this one serves on");
+    let pid = fs::read_to_string(world.path().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    eventually("it is killed", || !is_alive(pid));
+    let state: Value = serde_json::from_str(&world.admin("/upgrade").unwrap().1).unwrap();
+    assert_eq!(state["state"], "failed", "{state}");
+    let before = hammer.asked();
+    eventually("it serves on", || hammer.asked() > before + 100);
+    let (answered, wrong) = hammer.stop();
+    assert!(wrong.is_empty(), "of {answered}: {wrong:?}");
+    let _next = upgrade(&world, &[]);
+    assert_eq!(node.wait(), Some(0), "and can still be upgraded");
 }
 
 #[test]

@@ -90,6 +90,7 @@ where
             // Boxed: hyper keeps room for one of these as long as the connection lives.
             Box::pin(async move {
                 let mut answer = walk::walk(Rc::clone(&peer), request, None).await;
+                peer.wire.answers();
                 if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                     // However it ended: no other protocol follows.
                     peer.wire.hand_over(false);

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::meanwhile::Meanwhile;
 use super::scan::{Bounds, Fed, Refusal, Scanner};
 use crate::limits::{FIRST_BYTES, H2_RESET_WINDOW, H2_RESETS, Limits};
 
@@ -46,6 +47,8 @@ pub(crate) struct Wire {
     given_up: Cell<(u32, Option<Instant>)>,
     /// Who waits for that to be decided.
     reader: RefCell<Option<Waker>>,
+    /// What is said before an answer.
+    pub(super) meanwhile: Meanwhile,
     /// Where the connection goes when what follows is another protocol.
     tunnel: RefCell<Option<oneshot::Sender<Socket>>>,
 }
@@ -107,6 +110,7 @@ impl Wire {
             handover: Cell::new(Handover::No),
             given_up: Cell::new((0, None)),
             reader: RefCell::new(None),
+            meanwhile: Meanwhile::default(),
             tunnel: RefCell::new(None),
         }
     }
@@ -138,6 +142,17 @@ impl Wire {
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
+    }
+
+    /// Has `bytes`, which are whole interim answers, written while the request that is under way waits for its answer,
+    /// if that can be done at once.
+    pub(crate) fn says_meanwhile(&self, bytes: Vec<u8>) {
+        self.meanwhile.says(bytes);
+    }
+
+    /// The request that is under way has its answer.
+    pub(crate) fn answers(&self) {
+        self.meanwhile.is_over();
     }
 
     /// A request has arrived at the service: why it is refused, if it stands in for one that is.
@@ -462,8 +477,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for WireIo<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> WireIo<S> {
+    /// Writes the rest of what was said before an answer and is written in part.
+    fn finishes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.meanwhile.poll_rest(&mut self.socket, cx)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.finishes(cx)?.is_pending() {
+            return self.note_write(Poll::Pending);
+        }
         let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.note_write(polled)
     }
@@ -473,6 +498,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireIo<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.finishes(cx)?.is_pending() {
+            return self.note_write(Poll::Pending);
+        }
         let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         self.note_write(polled)
     }
@@ -481,7 +509,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireIo<S> {
         self.socket.is_write_vectored()
     }
 
+    /// Is called when all that the parser has to say is written, so that something else can be said here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        // What cannot be written now is tried again when the socket has room.
+        let _ = this.wire.meanwhile.poll_write(&mut this.socket, cx)?;
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 

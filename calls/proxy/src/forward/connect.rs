@@ -1,7 +1,7 @@
 //! A connection to an endpoint: opened within its time, whatever has to be said before the first request, and again
 //! after a pause where a service is just restarting.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -23,15 +23,15 @@ use crate::accept::LocalExecutor;
 use crate::limits::{
     CONNECT_PAUSE, CONNECT_PAUSE_MAX, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_WINDOW, after,
 };
-use crate::pool::Http1;
+use crate::pool::{Http1, Said};
 use crate::transport::{Speaks, Transport};
 use crate::worker::Worker;
 
 /// A connection that was just opened.
 pub(crate) enum Opened {
     Http1(Http1),
-    /// And how many streams the other end allows, as it says while it lives.
-    Http2(http2::SendRequest<Upload>, Rc<Cell<usize>>),
+    /// And what the other end says of itself while it lives.
+    Http2(http2::SendRequest<Upload>, Rc<Said>),
 }
 
 /// Why a connection could not be opened.
@@ -88,7 +88,7 @@ where
 {
     match speaks {
         Speaks::Http1 => http1(worker, stream).await.map(Opened::Http1),
-        Speaks::Http2 => http2(stream).await.map(|(sender, most)| Opened::Http2(sender, most)),
+        Speaks::Http2 => http2(stream).await.map(|(sender, said)| Opened::Http2(sender, said)),
     }
 }
 
@@ -112,7 +112,7 @@ where
     Ok(Http1 { sender, hearing })
 }
 
-async fn http2<S>(stream: S) -> Result<(http2::SendRequest<Upload>, Rc<Cell<usize>>), OpenError>
+async fn http2<S>(stream: S) -> Result<(http2::SendRequest<Upload>, Rc<Said>), OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -121,20 +121,28 @@ where
         .initial_stream_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_send_buf_size(H2_SEND_BUFFER);
-    let (connection, mut driver) = client.handshake(TokioIo::new(stream)).await?;
-    let most = Rc::new(Cell::new(usize::MAX));
-    let told = Rc::clone(&most);
+    let (connection, driver) = client.handshake(TokioIo::new(stream)).await?;
+    let driver = Rc::new(RefCell::new(driver));
+    let asked = Rc::downgrade(&driver);
+    let takes_websockets = move || {
+        let Some(driver) = asked.upgrade() else { return false };
+        driver.try_borrow().is_ok_and(|driver| driver.is_extended_connect_protocol_enabled())
+    };
+    let most = Cell::new(usize::MAX);
+    let said = Rc::new(Said { most, takes_websockets: Box::new(takes_websockets) });
+    let told = Rc::clone(&said);
     spawn_local(async move {
         let ended = poll_fn(|cx| {
-            let polled = Pin::new(&mut driver).poll(cx);
-            told.set(driver.current_max_send_streams());
+            let mut driver = driver.borrow_mut();
+            let polled = Pin::new(&mut *driver).poll(cx);
+            told.most.set(driver.current_max_send_streams());
             polled
         });
         if let Err(error) = ended.await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection to a service broke");
         }
     });
-    Ok((connection, most))
+    Ok((connection, said))
 }
 
 /// How often connecting has failed, and what to do next.

@@ -2,14 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout_at};
 
 use crate::forward::Upload;
-use crate::limits::{H2_CONNECTIONS_OUT, H2_STREAMS_OUT, Limits};
+use crate::limits::{H2_CONNECTIONS_OUT, H2_SETTINGS_LOOK, H2_SETTINGS_TIME, H2_STREAMS_OUT, Limits, after};
 use crate::transport::Lane;
 
 /// The shared connections of a worker.
@@ -32,12 +34,25 @@ struct Connections {
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Upload>,
-    /// Streams that the other end allows.
-    most: Rc<Cell<usize>>,
+    said: Rc<Said>,
     streams: Cell<usize>,
     opened: Instant,
     /// When the last stream ended.
     since: Cell<Instant>,
+}
+
+/// What the other end of a connection says of itself.
+pub(crate) struct Said {
+    /// Streams that it allows, as far as is known.
+    pub(crate) most: Cell<usize>,
+    /// Whether it has said by now that it takes WebSockets (RFC 8441).
+    pub(crate) takes_websockets: Box<dyn Fn() -> bool>,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Said").field("most", &self.most).finish_non_exhaustive()
+    }
 }
 
 /// A stream of a connection.
@@ -101,7 +116,7 @@ impl Connections {
         open.retain(|connection| !connection.sender.is_closed());
         let young = |one: &&Rc<Connection>| now.saturating_duration_since(one.opened) <= age;
         let least = open.iter().filter(young).min_by_key(|one| one.streams.get())?;
-        let fill = H2_STREAMS_OUT.min(least.most.get()).max(1);
+        let fill = H2_STREAMS_OUT.min(least.said.most.get()).max(1);
         if least.streams.get() >= fill && open.len() < H2_CONNECTIONS_OUT {
             return None;
         }
@@ -120,6 +135,18 @@ impl StreamSeat {
         self.0.sender.clone()
     }
 
+    /// Whether the other end takes WebSockets. It says so in its first words, which may be on their way; nobody tells when
+    /// they are there.
+    pub(crate) async fn takes_websockets(&self) -> bool {
+        let Connection { said, opened, .. } = &*self.0;
+        let said_it = async {
+            while !(said.takes_websockets)() {
+                sleep(H2_SETTINGS_LOOK).await;
+            }
+        };
+        timeout_at(after(*opened, H2_SETTINGS_TIME).into(), said_it).await.is_ok()
+    }
+
     /// The answer has been read whole.
     pub(super) fn give_back(self, now: Instant) {
         self.0.since.set(now);
@@ -134,9 +161,9 @@ impl Drop for StreamSeat {
 
 impl Opening {
     /// It is open: the first seat on it.
-    pub(crate) fn done(self, sender: SendRequest<Upload>, most: Rc<Cell<usize>>, now: Instant) -> StreamSeat {
+    pub(crate) fn done(self, sender: SendRequest<Upload>, said: Rc<Said>, now: Instant) -> StreamSeat {
         let (streams, since) = (Cell::new(0), Cell::new(now));
-        let connection = Rc::new(Connection { sender, most, streams, opened: now, since });
+        let connection = Rc::new(Connection { sender, said, streams, opened: now, since });
         let seat = StreamSeat::new(&connection);
         self.0.open.borrow_mut().push(connection);
         seat

@@ -40,6 +40,7 @@ fn what_follows_the_grant_passes_both_ways_and_ends_with_either_end() {
     client.stream.read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"hello world");
     assert_eq!(rig.metric("mamparo_proxy_requests_in_flight"), 1);
+    assert_eq!(rig.metric("mamparo_proxy_connections"), 1, "a tunnel and what it came to be in are one");
     client.close_writing();
     assert!(client.is_closed());
     rig.await_metric("mamparo_proxy_requests_in_flight", 0);

@@ -1,5 +1,6 @@
 //! The routes: closed unless they say otherwise, each to where something is, none hidden by another.
 
+mod early_hints;
 mod entrance;
 mod matches;
 mod overlap;
@@ -86,6 +87,10 @@ impl Checker<'_> {
         let seconds = |span: Option<crate::units::Span>, default| {
             span.map_or(Duration::from_secs(default), |span| span.0)
         };
+        if raw.upgrade_ready.is_some_and(|time| time.0.is_zero()) {
+            let steps = [Step::Key("gateway"), Step::Key("upgrade_ready")];
+            self.at(&steps, "no program is ready within no time".into(), None);
+        }
         if let Some(Err(InvalidTls { field, problem })) = raw.tls.as_ref().map(TlsConfig::check) {
             self.at_field(&[Step::Key("gateway"), Step::Key("tls")], &field, problem, None);
         }
@@ -112,6 +117,7 @@ impl Checker<'_> {
             drain_delay: seconds(raw.drain_delay, 0),
             drain: seconds(raw.drain, 5),
             upgrade_drain: seconds(raw.upgrade_drain, 600),
+            upgrade_ready: seconds(raw.upgrade_ready, 30),
             limits: GatewayLimits {
                 connections: limits.connections.unwrap_or(4096),
                 header: limits.header.map_or(64 << 10, |size| size.0),
@@ -163,6 +169,10 @@ impl Checker<'_> {
         if let Some(own) = &raw.transform {
             self.transform(index, own, &matches, &target, services);
         }
+        let early_hints = raw.early_hints.unwrap_or(false);
+        if early_hints {
+            self.early_hints(index, &target, raw.transform.as_ref(), services);
+        }
         let name = self.route_name(index, raw.name, &matches, &mut shared.names);
         let body = raw.body.map(|size| size.0);
         Route {
@@ -181,6 +191,7 @@ impl Checker<'_> {
             replay: said.replay,
             transform: raw.transform,
             server_timing: raw.server_timing.unwrap_or(shared.server_timing),
+            early_hints,
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Route {
     pub transform: Option<TransformConfig>,
     /// Whether answers say how long they took.
     pub server_timing: bool,
+    /// Whether interim answers of its services go on to the client.
+    pub early_hints: bool,
 }
 
 /// What each client of a route may ask for in a time.

@@ -81,6 +81,10 @@ pub(crate) struct Route {
     pub(crate) transform: Option<TransformConfig>,
     /// Whether answers say in `server-timing` how long they took. Default: as `gateway.server_timing` says.
     pub(crate) server_timing: Option<bool>,
+    /// Whether what a service says before its answer (103 Early Hints, 102) goes on to the client while it waits. Where
+    /// both speak HTTP/1.1: to a client of HTTP/2 or HTTP/1.0 it is not said, and a client that takes no bytes misses it. Up
+    /// to eight of them, of 16 KiB together. Default: `false`.
+    pub(crate) early_hints: Option<bool>,
 }
 
 /// Which requests a route takes. All that is named must hold; of `path`, `template` and `regex` one is named, and none

@@ -89,7 +89,8 @@ impl<'t> Reader<'t> {
         if let Some(known) = self.scalars.get(&text) {
             return Some(known.clone());
         }
-        let Ok(Value::Scalar(json)) = general::<Value>(&text) else { return None };
+        // At the beginning of a line it could be a mark between documents.
+        let Ok(Value::Scalar(json)) = general::<Value>(&format!(" {text}")) else { return None };
         self.scalars.insert(text, json.clone());
         Some(json)
     }
@@ -159,6 +160,8 @@ l: '5'
 m: /a/{b}
 n: -x
 o: \u{e9}t\u{e9}
+q: ---
+r: [..., --- x]
 p: notes-17
 ";
         for text in [all, SHOP, "a: 1\r\nb:\r\n- x\r\n", "[]", "--- \na: b\n", "a: b\n...\n", "x"] {

@@ -308,6 +308,35 @@ fn a_cache_that_cannot_work_is_told_with_its_place() {
 }
 
 #[test]
+fn hints_go_on_only_where_they_can() {
+    let routes = routes(&[
+        "match: {path: /a}, service: a, early_hints: true",
+        "match: {path: /b}, service: a, early_hints: false, transform: {headers: {answer: {remove: [x]}}}",
+        "match: {path: /c}, service: a, early_hints: true, transform: {compress: {}}",
+    ]);
+    assert_eq!(routes.iter().map(|route| route.early_hints).collect::<Vec<_>>(), [true, false, true]);
+    expect(
+        &[
+            "match: {path: /a}, service: a, early_hints: true, transform: {headers: {answer: {remove: [x]}}}",
+            "match: {path: /b}, answer: {}, early_hints: true",
+        ],
+        &[
+            "5:51: gateway.routes[0].early_hints: hints would go past the rules for headers of answers; leave out one of `early_hints` and `transform.headers.answer`",
+            "6:51: gateway.routes[1].early_hints: an `answer` has no `early_hints`; leave it out: no service is asked",
+        ],
+    );
+    let text = "version: 1\nservices: {a: {address: '127.0.0.1:1', protocol: http2}}\ngateway:\n  upgrade_ready: 0s\n  \
+                routes: [{match: {path: /}, service: a, public: true, early_hints: true}]\n";
+    let problems = check(text, "f").expect_err("the file was accepted");
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let expected = [
+        "f:4:18: gateway.upgrade_ready: no program is ready within no time",
+        "f:5:57: gateway.routes[0].early_hints: what the service `a` hints at over HTTP/2 does not arrive here; leave it out, or say `http1`",
+    ];
+    assert_eq!(problems, expected);
+}
+
+#[test]
 fn what_a_route_changes_on_the_way_is_read_and_checked() {
     let routes = routes(&[
         "match: {template: '/a/{id}'}, service: a, transform: {headers: {request: {set: {x: '{id} {client_ip}'}}}, compress: {}}",

@@ -13,9 +13,6 @@ use super::HEIR_VARIABLE;
 use super::heir::{GO, READY};
 use crate::platform::sockets::{Named, VARIABLES, send};
 
-/// How long the new program may take until it is ready.
-const READY_TIME: Duration = Duration::from_secs(30);
-
 /// A new process that is ready and waits for its cue.
 #[derive(Debug)]
 pub(crate) struct Successor {
@@ -35,8 +32,9 @@ impl Drop for Mortal {
 }
 
 impl Successor {
-    /// Starts `program` with the arguments of this process, passes `sockets` on and waits until it is ready.
-    pub(super) async fn start(program: PathBuf, sockets: Vec<Named>) -> Result<Self, String> {
+    /// Starts `program` with the arguments of this process, passes `sockets` on and waits until it is ready, for as long
+    /// as `time`.
+    pub(super) async fn start(program: PathBuf, sockets: Vec<Named>, time: Duration) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(&program);
@@ -52,10 +50,10 @@ impl Successor {
         ours.set_nonblocking(true).map_err(failed)?;
         let link = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
         let mut successor = Self { child, link };
-        match tokio::time::timeout(READY_TIME, successor.becomes_ready()).await {
+        match tokio::time::timeout(time, successor.becomes_ready()).await {
             Ok(true) => Ok(successor),
             Ok(false) => Err(successor.end().await),
-            Err(_) => Err(format!("it was not ready after {READY_TIME:?} and was killed")),
+            Err(_) => Err(format!("it was not ready after {time:?} and was killed")),
         }
     }
 

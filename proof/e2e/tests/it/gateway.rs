@@ -9,6 +9,8 @@ mod crowd;
 mod curl;
 mod frames;
 mod grpc;
+mod handover;
+mod hints;
 mod load;
 mod node;
 mod peers;

@@ -108,6 +108,7 @@ impl Checker<'_> {
             ("cache", raw.cache.is_some()),
             ("retry", raw.retry.is_some()),
             ("replay", raw.replay.is_some()),
+            ("early_hints", raw.early_hints.is_some()),
         ];
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
         let article = if target == "answer" { "an" } else { "a" };

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +17,8 @@ pub(super) const HOST: &str = "it.test";
 pub(super) struct Gateway {
     process: Child,
     folder: TempDir,
+    /// What stands in its file before the rest of `gateway:`.
+    head: String,
     /// Where it listens without TLS.
     pub(super) plain: String,
     /// Where it listens with TLS.
@@ -34,12 +36,12 @@ impl Gateway {
         fs::write(folder.path().join("key.pem"), own.signing_key.serialize_pem()).unwrap();
         let [plain, tls, mesh, admin] = [0; 4].map(|_| format!("127.0.0.1:{}", free_port()));
         let here = folder.path().display();
-        let text = format!(
+        let head = format!(
             "version: 1\nlisteners: {{gateway: '{plain}', gateway_tls: '{tls}', mesh: '{mesh}', admin: '{admin}'}}\n\
              services: {services}\ngateway:\n  workers: 2\n  \
-             tls: {{certificates: [{{cert: '{here}/cert.pem', key: '{here}/key.pem'}}]}}\n{gateway}"
+             tls: {{certificates: [{{cert: '{here}/cert.pem', key: '{here}/key.pem'}}]}}\n"
         );
-        fs::write(folder.path().join("mamparo.yaml"), text).unwrap();
+        fs::write(folder.path().join("mamparo.yaml"), format!("{head}{gateway}")).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(program());
         command
@@ -56,7 +58,7 @@ impl Gateway {
             .http_status_as_error(false)
             .build()
             .into();
-        let mut gateway = Self { process, folder, plain, tls, admin, agent };
+        let mut gateway = Self { process, folder, head, plain, tls, admin, agent };
         let patience = Patience::begin();
         while !gateway.is_ready() {
             let ended = gateway.process.try_wait().unwrap();
@@ -94,6 +96,48 @@ impl Gateway {
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
         let own = lines.filter(|rest| rest.starts_with([' ', '{']) && rest.contains(label));
         own.map(|rest| rest.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+    }
+
+    /// Has another rest of `gateway:` in its file, all at once.
+    pub(super) fn rewrite(&self, gateway: &str) {
+        let next = self.folder.path().join("next.yaml");
+        fs::write(&next, format!("{}{gateway}", self.head)).unwrap();
+        fs::rename(next, self.folder.path().join("mamparo.yaml")).unwrap();
+    }
+
+    /// Has it read its file again, which it would do soon by itself.
+    pub(super) fn read_again(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
+    }
+
+    /// Has another process take over, which answers on the admin port from then on: which one.
+    #[track_caller]
+    pub(super) fn upgrade(&self) -> Heir {
+        let mut command = Command::new(program());
+        command.args(["upgrade", "--json"]).current_dir(self.folder.path()).env_remove("MAMPARO_RUN");
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        assert!(status.success(), "{}\n{}", String::from_utf8_lossy(&stderr), self.log());
+        let answer: serde_json::Value = serde_json::from_slice(&stdout).unwrap();
+        assert_eq!(answer["from"], self.process.id());
+        Heir(Pid::from_raw(answer["to"].as_i64().unwrap().try_into().unwrap()).unwrap())
+    }
+
+    /// Whether the process that was started first has ended: in good order, if it has.
+    #[track_caller]
+    pub(super) fn has_ended(&mut self) -> bool {
+        let status = self.process.try_wait().unwrap();
+        assert!(status.is_none_or(|status| status.success()), "{status:?}\n{}", self.log());
+        status.is_some()
+    }
+
+    /// Waits until that has ended.
+    #[track_caller]
+    pub(super) fn ends(&mut self) {
+        let patience = Patience::begin();
+        while !self.has_ended() {
+            assert!(patience.is_left(), "it does not end\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until a metric `holds`.
@@ -147,6 +191,22 @@ impl Gateway {
         let status = self.process.wait().unwrap();
         let log = self.log();
         assert!(status.success() && !log.contains("panicked"), "{status}\n{log}");
+    }
+}
+
+/// A process that has taken over, and is killed with the test.
+pub(super) struct Heir(Pid);
+
+impl Heir {
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(self.0, signal).unwrap();
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        // Nobody here has started it, so nobody here can wait for it.
+        let _ = kill_process(self.0, Signal::KILL);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Programs that others wrote, on either side of the gateway.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use mamparo_conformance::programs::{is_installed_as, missing};
@@ -90,6 +90,86 @@ pub(super) fn server(name: &str, arguments: &[&str], shows: &str) -> Option<Peer
         return None;
     }
     Some(Peer { process, said: said.trim().to_owned() })
+}
+
+/// A script that holds connections open and is busy on them, as the first words of each such script say.
+pub(super) struct Keeper {
+    name: &'static str,
+    process: Child,
+    asks: Option<ChildStdin>,
+    says: BufReader<ChildStdout>,
+}
+
+impl Keeper {
+    /// One whose connections are open; nothing where a wheel is missing.
+    #[track_caller]
+    pub(super) fn start(name: &'static str, arguments: &[&str], shows: &str) -> Option<Self> {
+        let mut command = python(name);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (asks, says) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let mut keeper = Self { name, process, asks, says };
+        let said = keeper.hear();
+        if said.is_empty() {
+            let told = keeper.complaint();
+            assert_eq!(keeper.process.wait().unwrap().code(), Some(WHEELS_MISSING), "{name}: {told}");
+            missing_wheel(&told, shows);
+            return None;
+        }
+        assert_eq!(said, "open", "{name}");
+        Some(keeper)
+    }
+
+    fn hear(&mut self) -> String {
+        let mut said = String::new();
+        self.says.read_line(&mut said).unwrap();
+        said.trim().to_owned()
+    }
+
+    fn complaint(&mut self) -> String {
+        let mut told = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        told
+    }
+
+    /// How often it was answered on the connection where that happened least.
+    #[track_caller]
+    pub(super) fn answered(&mut self) -> u64 {
+        let asked = self.asks.as_mut().unwrap().write_all(b"\n");
+        let said = self.hear();
+        said.parse().unwrap_or_else(|_| {
+            let told = self.complaint();
+            panic!("{}: {asked:?} {said:?} {told}", self.name)
+        })
+    }
+
+    /// Waits until each of its connections was answered so many times more.
+    #[track_caller]
+    pub(super) fn goes_on(&mut self, more: u64) {
+        let (patience, before) = (Patience::begin(), self.answered());
+        while self.answered() < before + more {
+            assert!(patience.is_left(), "{} is not answered any more", self.name);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Has it close all: what it says at last.
+    #[track_caller]
+    pub(super) fn close(mut self) -> String {
+        self.asks = None;
+        let said = self.hear();
+        let (status, told) = (self.process.wait().unwrap(), self.complaint());
+        assert!(status.success(), "{}: {status} {said} {told}", self.name);
+        said
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // It has ended already where it was closed.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// nginx: a service of files, of HTTP/1.1 and of HTTP/2.
