@@ -183,7 +183,8 @@ async fn answer(wire: &Wire, request: Request<Incoming>, served: &RefCell<Served
             }
         }
     }
-    if wire.body_is_broken() {
+    // Said of the connection as soon as it is seen, be it in a request behind this one.
+    if !whole && wire.body_is_broken() {
         *answer.status_mut() = StatusCode::BAD_REQUEST;
     }
     served.borrow_mut().requests.push((Request::from_parts(parts, read), whole));
