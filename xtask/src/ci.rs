@@ -9,12 +9,12 @@ use crate::exit::{self, Unable};
 use crate::shell::{self, cargo, timed};
 use crate::terminal::Paint;
 use crate::test::{Summary, Workshop};
-use crate::{docs, tidy};
+use crate::{docs, fuzz, tidy};
 
 const EXAMPLES: &str = "\
 Steps: format, clippy, tidy, deny (if cargo-deny is installed) and advisories (if their
 database can be fetched), install, build, docs (if docs/reference
-is there), test. Each is printed with its time, the failed ones again at the end.
+is there), fuzz (if there is a C++ compiler), test. Each is printed with its time, the failed ones again at the end.
 
 Example:
   cargo xtask ci";
@@ -38,7 +38,7 @@ pub(crate) fn run(_: &Args) -> Result<u8, Unable> {
     let root = shell::root()?;
     let workshop = Workshop::open(false)?;
     let mut steps = Steps::default();
-    steps.take("format", || shell::run(cargo(&root).args(["fmt", "--all", "--", "--check"])))?;
+    steps.take("format", || format(&root))?;
     steps.take("clippy", || clippy(&root))?;
     steps.take("tidy", || tidy::gate(&root, true))?;
     deny(&root, &mut steps)?;
@@ -49,6 +49,11 @@ pub(crate) fn run(_: &Args) -> Result<u8, Unable> {
         eprintln!("docs: left out, docs/reference is not there yet");
     } else if built {
         steps.take("docs", || docs::check_with(&root, &workshop.binary()))?;
+    }
+    if fuzz::can_run() {
+        steps.take("fuzz", fuzz::briefly)?;
+    } else {
+        eprintln!("fuzz: left out, there is no C++ compiler");
     }
     let summary = if built { steps.test(&workshop)? } else { Summary::of_a_broken_build() };
     eprint!("{}", steps.table());
@@ -102,6 +107,13 @@ fn verdict(good: bool) -> String {
     if good { paint.green("good") } else { paint.red("FAILED") }
 }
 
+/// The targets of the fuzzer are a workspace of their own.
+fn format(root: &Path) -> Result<u8, Unable> {
+    let code = shell::run(cargo(root).args(["fmt", "--all", "--", "--check"]))?;
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--", "--check"];
+    Ok(code.max(shell::run(cargo(root).args(fuzz))?))
+}
+
 fn clippy(root: &Path) -> Result<u8, Unable> {
     shell::run(cargo(root).args([
         "clippy",
@@ -120,7 +132,12 @@ fn deny(root: &Path, steps: &mut Steps) -> Result<(), Unable> {
         eprintln!("deny: left out, cargo-deny is not installed");
         return Ok(());
     }
-    steps.take("deny", || shell::run(cargo(root).args(["deny", "check", "bans", "licenses", "sources"])))?;
+    steps.take("deny", || {
+        let check = ["check", "bans", "licenses", "sources"];
+        let code = shell::run(cargo(root).arg("deny").args(check))?;
+        let fuzz = ["deny", "--manifest-path", "fuzz/Cargo.toml"];
+        Ok(code.max(shell::run(cargo(root).args(fuzz).args(check))?))
+    })?;
     if shell::quiet_success(cargo(root).args(["deny", "fetch", "db"])) {
         let check = ["deny", "check", "advisories"];
         steps.take("advisories", || shell::run(cargo(root).args(check)))?;

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod docs;
+mod fuzz;
 mod layers;
 mod test;
 mod tidy;
@@ -25,6 +26,7 @@ Examples:
   cargo xtask test --install           all tests, installing what they need first
   cargo xtask test -- -p mamparo-saga  the tests of one crate
   cargo xtask bench ledger --json      one bench, as JSON
+  cargo xtask fuzz request            what reads bytes of strangers, fed by a fuzzer for 15 seconds
   cargo xtask docs --check             are the generated references up to date?
   cargo xtask ci                       everything that .ci/run runs
 
@@ -47,6 +49,8 @@ enum Verb {
     Bench(bench::Args),
     /// Write, or compare, the references that the program generates about itself
     Docs(docs::Args),
+    /// Feed what reads bytes of strangers with the inputs of a fuzzer, for a bounded time
+    Fuzz(fuzz::Args),
     /// Everything that .ci/run runs, each step with its time
     Ci(ci::Args),
 }
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Docs(args) => docs::run(args),
+        Verb::Fuzz(args) => fuzz::run(args),
         Verb::Ci(args) => ci::run(args),
     };
     match done {

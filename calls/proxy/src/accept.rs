@@ -2,6 +2,8 @@
 //! looks at every head before the parser does, and gives up connections on which nothing happens.
 
 mod first;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keep;
 mod meanwhile;
 mod pass;

@@ -3,6 +3,7 @@
 
 pub(crate) mod connect;
 mod detour;
+mod hearing;
 mod hedge;
 mod mirror;
 mod spare;
@@ -38,6 +39,7 @@ use crate::upgrade;
 use crate::worker::{LocalSnapshot, Worker};
 use connect::{Next, Opened, Round};
 use detour::Detour;
+pub(crate) use hearing::Hearing;
 use mirror::mirror;
 use spare::Spare;
 pub(crate) use upload::{Fate, Kept, Source, Upload};
@@ -271,8 +273,11 @@ impl Errand<'_> {
                     if let Some(interim) = &self.interim {
                         interim.listen(&mut request);
                     }
+                    alone.connection.hearing.begin(self.worker.limits.answer_head_bytes());
                     let sent = alone.connection.sender.try_send_request(request);
-                    self.answered(sent, now).await
+                    let answer = self.answered(sent, now).await;
+                    alone.connection.hearing.end();
+                    answer
                 }
                 // Rare: boxed, as above.
                 Line::Stream(seat) if self.upgrades => Box::pin(self.over_stream(seat, request, now)).await,
@@ -380,7 +385,7 @@ impl Errand<'_> {
         tracing::debug!(error = &error as &dyn std::error::Error, "a request to a service failed");
         let problem = match self.fate.as_ref().and_then(|fate| fate.failure()) {
             Some(problem) => problem,
-            None if error.is_parse() => Problem::BadAnswer,
+            None if error.is_parse() || hearing::TooLong::is_in(&error) => Problem::BadAnswer,
             None => Problem::BrokenOff,
         };
         Failed { problem, unseen: unsent.is_some() || spare::is_refused(&error), unsent }

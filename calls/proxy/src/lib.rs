@@ -45,6 +45,10 @@ mod transform;
 mod tunnel;
 mod upgrade;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use mamparo_telemetry::access::FIELDS as ACCESS_FIELDS;
 
 pub use access::{AccessLog, Fields, Sink};

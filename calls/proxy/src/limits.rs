@@ -9,7 +9,8 @@ pub struct Limits {
     pub connections_per_worker: usize,
     /// Connections that one worker serves from one address at the same time; nothing where that is not bounded.
     pub connections_per_source: Option<usize>,
-    /// Request line and header lines together, in bytes; above it 431.
+    /// Request line and header lines together, in bytes; above it 431. The head of an answer, with those that went before
+    /// it (`1xx`), may have twice as many, and 64 KiB at least; above it 502.
     pub header_bytes: usize,
     /// Header lines of one request; above it 431.
     pub header_count: usize,
@@ -65,8 +66,20 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// All heads of one answer of a service that speaks HTTP/1.1 together, those of `1xx` among them, in bytes; above it the
+    /// answer is none: 502.
+    pub(crate) fn answer_head_bytes(&self) -> usize {
+        BUFFER_BYTES.max(self.header_bytes.saturating_mul(2))
+    }
+}
+
 /// Longest line that gives the size of a chunk, with its extensions, in bytes.
 pub(crate) const CHUNK_LINE_BYTES: usize = 1024;
+/// All extensions of the chunks of one body, in bytes; no more than the parser takes.
+pub(crate) const CHUNK_EXTENSION_BYTES: usize = 16 * 1024 - 1;
+/// All trailers of a body, in bytes; no more than the parser takes.
+pub(crate) const TRAILER_BYTES: usize = 16 * 1024 - 1;
 /// Empty lines that are passed over before a request line.
 pub(crate) const LEADING_EMPTY_LINES: usize = 4;
 /// Longest `x-request-id` that is taken over from a client, in bytes.

@@ -6,14 +6,14 @@ mod rest;
 mod shared;
 mod turn;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
 
-use crate::forward::Upload;
+use crate::forward::{Hearing, Upload};
 use crate::limits::{Limits, REST_KNOWN_TIME};
 use crate::transport::Lane;
 use rest::Rest;
@@ -65,8 +65,8 @@ pub(crate) trait Connection {
 #[derive(Debug)]
 pub(crate) struct Http1 {
     pub(crate) sender: SendRequest<Upload>,
-    /// When it ended, as whoever drives it says.
-    pub(crate) ended: Rc<Cell<Option<Instant>>>,
+    /// How much of it is heard before an answer, and when it ended.
+    pub(crate) hearing: Hearing,
 }
 
 impl Connection for Http1 {
@@ -79,7 +79,7 @@ impl Connection for Http1 {
     }
 
     fn ended(&self) -> Option<Instant> {
-        self.ended.get()
+        self.hearing.ended()
     }
 }
 

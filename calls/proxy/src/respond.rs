@@ -114,6 +114,9 @@ pub(crate) fn tunnel(
     let service = hyper::upgrade::on(&mut answer);
     let mut headers = std::mem::take(answer.headers_mut());
     hop_by_hop::strip(&mut headers);
+    if let Some(transforming) = &ticket.transforming {
+        transforming.granted(&mut headers);
+    }
     headers.insert(X_REQUEST_ID, ticket.request_id().clone());
     let status = upgrade::grant(peer.protocol, &mut headers);
     ticket.answered(status);

@@ -147,6 +147,11 @@ impl Transforming {
         self.transform.own_answer(&self.exchange, headers, &self.facts);
     }
 
+    /// Makes the head of an answer that grants another protocol what the client gets.
+    pub(crate) fn granted(&self, headers: &mut HeaderMap) {
+        self.transform.grant(&self.exchange, headers, &self.facts);
+    }
+
     /// Makes an answer of the service what the client gets.
     pub(crate) async fn told(
         &self,

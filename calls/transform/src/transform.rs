@@ -6,7 +6,7 @@ mod config;
 use std::io;
 
 use bytes::Bytes;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 use http::{Method, Response, request, response};
 use http_body::{Body, SizeHint};
 
@@ -242,6 +242,24 @@ impl Transform {
         self.headers.answer(headers, variables);
         if let Some(cors) = &self.cors {
             cors.answer(&exchange.grant, headers);
+        }
+    }
+
+    /// Makes the head of an answer that grants a WebSocket what the client gets: by the rules for answers, and with what a
+    /// hook has said. What belongs to the handshake stays as the service has it.
+    pub fn grant(&self, exchange: &Exchange, headers: &mut HeaderMap, variables: &dyn Variables) {
+        let is_of_handshake = |name: &HeaderName| name.as_str().starts_with("sec-websocket-");
+        let before = headers.clone();
+        if let Some(mutations) = &exchange.mutations {
+            mutations.apply(headers);
+        }
+        self.own_answer(exchange, headers, variables);
+        let now: Vec<HeaderName> = headers.keys().filter(|name| is_of_handshake(name)).cloned().collect();
+        for name in now {
+            headers.remove(name);
+        }
+        for (name, value) in before.iter().filter(|(name, _)| is_of_handshake(name)) {
+            headers.append(name, value.clone());
         }
     }
 

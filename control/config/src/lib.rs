@@ -20,6 +20,10 @@ mod suggest;
 mod tree;
 mod units;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use check::check;
 pub use config::{
     AccessLog, Application, CardProvider, ClientRateLimit, Config, Gateway, GatewayLimits, Listeners,

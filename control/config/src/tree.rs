@@ -135,6 +135,13 @@ impl Node {
     }
 }
 
+/// What both readers make of `text`, if the first reads it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn both_readings(text: &str) -> Option<(String, String)> {
+    let general = general::<Node>(text).map(|node| format!("{node:?}"));
+    Some((format!("{:?}", plain::read(text)?), general.unwrap_or_else(|error| error.to_string())))
+}
+
 /// Reads text of any kind.
 fn general<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, serde_saphyr::Error> {
     let options = serde_saphyr::options! {

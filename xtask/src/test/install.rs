@@ -26,6 +26,8 @@ const PROGRAMS: &[Program] = &[
     Program { package: "nghttp2-client", probe: &["h2load", "--version"] },
     Program { package: "chromium", probe: &["chromium", "--version"] },
     Program { package: "openssl", probe: &["openssl", "version"] },
+    // what libFuzzer is compiled with
+    Program { package: "g++", probe: &["c++", "--version"] },
 ];
 
 /// What makes an environment for [`WHEELS`]; asked for only when there are some.

@@ -1,5 +1,6 @@
-//! The gate on what we take from others: every crate in `[workspace.dependencies]` has its row in
-//! docs/dependencies.md, every row has its crate, and no member takes a crate that is not in the table.
+//! The gate on what we take from others: every crate in `[workspace.dependencies]`, and every one that the targets of
+//! the fuzzer take, has its row in docs/dependencies.md, every row has its crate, and no member takes a crate that is
+//! not in the table.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,8 @@ use crate::tidy::Problem;
 use crate::tree::Tree;
 
 const MANIFEST: &str = "Cargo.toml";
+/// A workspace of its own.
+const FUZZ: &str = "fuzz/Cargo.toml";
 const PAGE: &str = "docs/dependencies.md";
 const GATE: &str = "dependencies";
 
@@ -18,18 +21,22 @@ pub(crate) fn check(tree: &Tree, packages: &[Package]) -> Vec<Problem> {
     let Some(page) = tree.text(PAGE) else {
         return vec![Problem::in_file(GATE, PAGE, "is not there")];
     };
-    let declared = declared(manifest);
+    let declared_here = declared(manifest, "workspace.dependencies");
+    let fuzz = declared(tree.text(FUZZ).unwrap_or_default(), "dependencies");
     let rows = rows(page);
     let mut problems = Vec::new();
-    for (name, line) in declared.iter().filter(|(name, _)| !rows.contains_key(*name)) {
-        problems.push(Problem::at(GATE, MANIFEST, *line, format!("`{name}` has no row in {PAGE}")));
+    for (file, taken) in [(MANIFEST, &declared_here), (FUZZ, &fuzz)] {
+        for (name, line) in taken.iter().filter(|(name, _)| !rows.contains_key(*name)) {
+            problems.push(Problem::at(GATE, file, *line, format!("`{name}` has no row in {PAGE}")));
+        }
     }
-    for (name, line) in rows.iter().filter(|(name, _)| !declared.contains_key(*name)) {
+    let is_taken = |name: &str| declared_here.contains_key(name) || fuzz.contains_key(name);
+    for (name, line) in rows.iter().filter(|(name, _)| !is_taken(name)) {
         problems.push(Problem::at(GATE, PAGE, *line, format!("`{name}` is not in [workspace.dependencies]")));
     }
     for package in packages {
         for taken in
-            package.dependencies.iter().filter(|d| d.room.is_none() && !declared.contains_key(&*d.name))
+            package.dependencies.iter().filter(|d| d.room.is_none() && !declared_here.contains_key(&*d.name))
         {
             let what = format!("`{}` is not in [workspace.dependencies] of the root", taken.name);
             problems.push(Problem::in_file(GATE, &format!("{}/{MANIFEST}", package.room), what));
@@ -38,15 +45,16 @@ pub(crate) fn check(tree: &Tree, packages: &[Package]) -> Vec<Problem> {
     problems
 }
 
-/// The crates of others that the root manifest names, with their lines. A crate of ours has a path.
-fn declared(manifest: &str) -> BTreeMap<&str, usize> {
+/// The crates of others that a table of a manifest names, with their lines. A crate of ours has a path.
+fn declared<'m>(manifest: &'m str, of: &str) -> BTreeMap<&'m str, usize> {
     let mut inside = false;
     let mut found = BTreeMap::new();
     for (at, line) in manifest.lines().enumerate() {
         if line.starts_with('[') {
             let table = line.trim_matches(['[', ']', ' ']);
-            inside = table == "workspace.dependencies";
-            found.extend(table.strip_prefix("workspace.dependencies.").map(|name| (name, at + 1)));
+            inside = table == of;
+            let one = table.strip_prefix(of).and_then(|rest| rest.strip_prefix('.'));
+            found.extend(one.map(|name| (name, at + 1)));
         } else if let Some((name, value)) = line.split_once('=')
             && inside
             && !line.starts_with(['#', ' ', '\t'])
@@ -97,6 +105,18 @@ mod tests {
         let problems = check(&tree, &[package]);
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].path, "node/Cargo.toml");
+    }
+
+    #[test]
+    fn what_the_fuzzer_takes_has_its_row_too() {
+        let files = [
+            (MANIFEST, "[workspace.dependencies]\n"),
+            (PAGE, "| `a` | x |\n"),
+            (FUZZ, "[dependencies]\na = \"1\"\nb = \"1\"\nc = { path = \"../c\" }\n"),
+        ];
+        let problems: Vec<_> = check(&Tree::of(&files), &[]).iter().map(ToString::to_string).collect();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("fuzz/Cargo.toml:3: `b`"), "{problems:?}");
     }
 
     #[test]

@@ -28,7 +28,9 @@ const REGISTRIES: &[&str] = &[
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     tree.files()
         .iter()
-        .flat_map(|file| if file.path == LOCK { check_lock(file) } else { check_text(file) })
+        .flat_map(|file| {
+            if file.path.rsplit('/').next() == Some(LOCK) { check_lock(file) } else { check_text(file) }
+        })
         .collect()
 }
 
@@ -59,7 +61,9 @@ fn check_lock(file: &File) -> Vec<Problem> {
     let foreign =
         |line: &str| line.strip_prefix("source = ").is_some_and(|source| source.trim_matches('"') != INDEX);
     let lines = file.text.lines().enumerate().filter(|(_, line)| foreign(line));
-    lines.map(|(at, _)| Problem::at(GATE, LOCK, at + 1, "not from the ordinary index of crates.io")).collect()
+    lines
+        .map(|(at, _)| Problem::at(GATE, &file.path, at + 1, "not from the ordinary index of crates.io"))
+        .collect()
 }
 
 /// Whether a line names this absolute path; `a/b` is no place where `/b` is named.
@@ -98,6 +102,7 @@ mod tests {
     fn the_lock_file_knows_one_index() {
         assert_eq!(check_one(LOCK, &format!("source = \"{INDEX}\"\n")), 0);
         assert_eq!(check_one(LOCK, "source = \"registry+https://mirror.example/index\"\n"), 1);
+        assert_eq!(check_one("fuzz/Cargo.lock", "source = \"registry+https://mirror.example/index\"\n"), 1);
         assert_eq!(check_one(LOCK, "source = \"git+https://example.org/x\"\n"), 1);
     }
 }

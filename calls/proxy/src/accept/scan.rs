@@ -2,7 +2,7 @@
 //! repair it: one length and one only, one host, whole line ends, and sizes within their bounds. Knows where each
 //! body ends, so that every head of a connection is looked at, pipelined ones too.
 
-use crate::limits::{CHUNK_LINE_BYTES, LEADING_EMPTY_LINES};
+use crate::limits::{CHUNK_EXTENSION_BYTES, CHUNK_LINE_BYTES, LEADING_EMPTY_LINES, TRAILER_BYTES};
 
 /// Why a request is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ enum State {
     Head(Head),
     /// So many bytes of a body are left.
     Body(u64),
-    /// Within a chunked body.
-    Chunk(Chunk),
+    /// Within a chunked body, whose chunks have had so many bytes of extensions.
+    Chunk(Chunk, usize),
     /// After the head of a request that asks for another protocol: whose bytes follow is not decided yet.
     Handover,
 }
@@ -78,8 +78,20 @@ enum Chunk {
     Data(u64),
     /// The line end after a chunk must follow; the flag says whether its carriage return was seen.
     DataEnd(bool),
-    /// In the trailers; so many bytes of this line, and of all of them.
-    Trailer { line: usize, all: usize, cr: bool },
+    /// In the trailers.
+    Trailer(Trailer),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Trailer {
+    /// So many bytes of this line are there, and of all of them.
+    line: usize,
+    all: usize,
+    /// Whole lines.
+    lines: usize,
+    /// Whether this line has its colon, and the carriage return at its end.
+    named: bool,
+    cr: bool,
 }
 
 const CHUNK_START: Chunk = Chunk::Size { size: 0, digits: 0, seen: 0, extension: false };
@@ -142,7 +154,7 @@ impl Scanner {
                     }
                     taken
                 }
-                State::Chunk(chunk) => match chunk.read(rest, self.bounds.header_bytes) {
+                State::Chunk(chunk, extensions) => match chunk.read(rest, extensions, &self.bounds) {
                     Some((taken, false)) => taken,
                     Some((taken, true)) => {
                         self.state = State::Head(Head::default());
@@ -175,6 +187,8 @@ impl Head {
                 self.searched = bytes.len();
                 return self.unfinished(&bytes[self.checked..], bytes.len(), bounds);
             };
+            // What a line is refused for must not depend on how much of it came at once.
+            self.unfinished(&bytes[self.checked..from + end], from + end, bounds)?;
             let Some(line) = bytes[self.checked..from + end].strip_suffix(b"\r") else {
                 return Err(Refusal::Malformed("a line must end with CR LF"));
             };
@@ -228,6 +242,10 @@ impl Head {
         }
         if target.is_empty() || !target.iter().all(|byte| is_target(*byte)) {
             return Err(Refusal::Malformed("the target holds a character that must be encoded"));
+        }
+        // The parser refuses no path of such characters, and answers the others that it refuses in its own words.
+        if target[0] != b'/' && http::Uri::try_from(target).is_err() {
+            return Err(Refusal::Malformed("the target is neither a path nor an address"));
         }
         self.http_10 = match version {
             b"HTTP/1.1" => false,
@@ -293,7 +311,7 @@ impl Head {
 
     fn body(&self) -> State {
         match self.length {
-            _ if self.chunked => State::Chunk(CHUNK_START),
+            _ if self.chunked => State::Chunk(CHUNK_START, 0),
             Some(length) if length > 0 => State::Body(length),
             _ if self.upgrade && self.connection_upgrade && !self.http_10 => State::Handover,
             _ => State::Head(Head::default()),
@@ -311,7 +329,7 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 impl Chunk {
     /// Reads on in a chunked body: how many bytes were taken and whether the body has ended; `None` when it is
     /// malformed.
-    fn read(&mut self, bytes: &[u8], trailer_bytes: usize) -> Option<(usize, bool)> {
+    fn read(&mut self, bytes: &[u8], extensions: &mut usize, bounds: &Bounds) -> Option<(usize, bool)> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             match self {
@@ -322,26 +340,30 @@ impl Chunk {
                     }
                     continue;
                 }
-                Self::Trailer { .. } => {
+                Self::Trailer(trailer) => {
                     at += 1;
-                    if self.trailer(byte, trailer_bytes)? {
+                    if trailer.read(byte, bounds)? {
                         return Some((at, true));
                     }
                     continue;
                 }
-                _ => self.line(byte)?,
+                _ => self.line(byte, extensions)?,
             }
             at += 1;
         }
         Some((at, false))
     }
 
-    fn line(&mut self, byte: u8) -> Option<()> {
+    fn line(&mut self, byte: u8, extensions: &mut usize) -> Option<()> {
         *self = match *self {
             Self::Size { size, digits, seen, extension } => match byte {
                 _ if seen >= CHUNK_LINE_BYTES => return None,
                 b'\r' if digits > 0 => Self::SizeEnd(size),
                 _ if extension && (byte == b'\t' || byte >= b' ') && byte != 0x7f => {
+                    *extensions += 1;
+                    if *extensions > CHUNK_EXTENSION_BYTES {
+                        return None;
+                    }
                     Self::Size { size, digits, seen: seen + 1, extension }
                 }
                 b';' if digits > 0 => Self::Size { size, digits, seen: seen + 1, extension: true },
@@ -353,7 +375,7 @@ impl Chunk {
                 _ => return None,
             },
             Self::SizeEnd(size) if byte == b'\n' => match size {
-                0 => Self::Trailer { line: 0, all: 0, cr: false },
+                0 => Self::Trailer(Trailer::default()),
                 size => Self::Data(size),
             },
             Self::DataEnd(false) if byte == b'\r' => Self::DataEnd(true),
@@ -362,19 +384,32 @@ impl Chunk {
         };
         Some(())
     }
+}
 
-    /// One byte of the trailers: whether they have ended.
-    fn trailer(&mut self, byte: u8, trailer_bytes: usize) -> Option<bool> {
-        let Self::Trailer { line, all, cr } = self else { return None };
-        *all += 1;
-        match byte {
-            _ if *all > trailer_bytes => return None,
-            b'\n' if *cr && *line == 0 => return Some(true),
-            b'\n' if *cr => (*line, *cr) = (0, false),
-            b'\r' if !*cr => *cr = true,
-            _ if *cr || (byte < b' ' && byte != b'\t') => return None,
-            _ => *line += 1,
+impl Trailer {
+    /// One byte of the trailers, which are held to what holds for lines of a head: whether they have ended.
+    fn read(&mut self, byte: u8, bounds: &Bounds) -> Option<bool> {
+        self.all += 1;
+        if self.all > bounds.header_bytes.min(TRAILER_BYTES) {
+            return None;
         }
+        match byte {
+            b'\n' if self.cr && self.line == 0 => return Some(true),
+            b'\n' if self.cr && self.named && self.lines < bounds.header_count => {
+                *self = Self { all: self.all, lines: self.lines + 1, ..Self::default() };
+                return Some(false);
+            }
+            _ if self.cr => return None,
+            b'\r' => {
+                self.cr = true;
+                return Some(false);
+            }
+            b':' if !self.named && self.line > 0 => self.named = true,
+            _ if self.named && (byte == b'\t' || byte >= b' ') && byte != 0x7f => {}
+            _ if !self.named && is_token(byte) => {}
+            _ => return None,
+        }
+        self.line += 1;
         Some(false)
     }
 }

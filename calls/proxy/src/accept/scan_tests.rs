@@ -76,6 +76,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", any),
         ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", any),
         ("GET /\r\n\r\n", any),
+        ("GET */ HTTP/1.1\r\nHost: a\r\n\r\n", any),
+        ("GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", any),
         ("\u{16}\u{3}\u{1}", any),
         ("GET / HTTP/1.1\r\n\r\n", Host),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Host),
@@ -107,10 +109,47 @@ fn a_second_head_is_held_to_the_same_rules() {
 
 #[test]
 fn a_chunk_that_is_malformed_is_refused_in_place() {
+    let lines = format!("0\r\n{}\r\n", "a: b\r\n".repeat(9));
+    let long = format!("0\r\na: {}\r\n\r\n", "b".repeat(600));
+    let extended = format!("1;{}\r\na\r\n", "x".repeat(1000)).repeat(17);
+    // Trailers are lines of fields: what the parser behind would not take is refused here, in our words.
+    for body in [
+        "0\r\nabc\r\n\r\n",
+        "0\r\n: a\r\n\r\n",
+        "0\r\na b: c\r\n\r\n",
+        "0\r\na:b\rc\r\n\r\n",
+        "0\r\na: b\0\r\n",
+        &lines,
+        &long,
+        &extended,
+    ] {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (_, refused, heads) = whole(format!("{head}{body}").as_bytes());
+        assert!(matches!(refused, Some(Refusal::Framing(_))), "{body:?}");
+        assert_eq!(heads, 1);
+    }
     for body in ["g\r\n", "\r\n", "3\nabc", "3\r\nabcX", "3\r\nabc\n", "0\r\nx\n", "0000000000000000\r\n"] {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         let (_, refused, heads) = whole(format!("{head}{body}").as_bytes());
         assert!(matches!(refused, Some(Refusal::Framing(_))), "{body:?}");
         assert_eq!(heads, 1);
+    }
+}
+
+/// A method of any length was let through where it came in one piece, and refused where it came in two.
+#[test]
+fn a_line_is_refused_for_the_same_reason_however_it_arrives() {
+    let long = |count| "x".repeat(count);
+    for text in [
+        format!("{} /{} HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(100), long(60)),
+        format!("GET /{}\nHost: a\r\n\r\n", long(200)),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nx{}\n\r\n", long(600)),
+        format!("\0{}\r\n", long(600)),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\0\r\n\r\n", long(600)),
+    ] {
+        let (at_once, dripping) = (whole(text.as_bytes()), dripped(text.as_bytes()));
+        assert!(at_once.1.is_some(), "{text:?}");
+        let kind = |refused: Option<Refusal>| refused.map(|why| std::mem::discriminant(&why));
+        assert_eq!((at_once.0, kind(at_once.1)), (dripping.0, kind(dripping.1)), "{text:?}");
     }
 }

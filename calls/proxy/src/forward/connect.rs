@@ -18,10 +18,10 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Upload;
+use super::hearing::{Heard, Hearing};
 use crate::accept::LocalExecutor;
 use crate::limits::{
-    BUFFER_BYTES, CONNECT_PAUSE, CONNECT_PAUSE_MAX, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_WINDOW,
-    after,
+    CONNECT_PAUSE, CONNECT_PAUSE_MAX, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_WINDOW, after,
 };
 use crate::pool::{Http1, Said};
 use crate::transport::{Speaks, Transport};
@@ -97,17 +97,19 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut client = http1::Builder::new();
-    client.max_buf_size(BUFFER_BYTES.max(2 * worker.limits.header_bytes));
+    // The bound of the parser is no exact one: it stands behind ours.
+    client.max_buf_size(worker.limits.answer_head_bytes() + 1);
+    let hearing = Hearing::new(worker.limits.answer_head_bytes());
+    let stream = Heard::new(stream, hearing.clone());
     let (sender, driver) = client.handshake(TokioIo::new(stream)).await?;
-    let ended = Rc::<Cell<_>>::default();
-    let (told, clock) = (Rc::clone(&ended), worker.clock.clone());
+    let (told, clock) = (hearing.clone(), worker.clock.clone());
     spawn_local(async move {
         if let Err(error) = driver.with_upgrades().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection to a service broke");
         }
-        told.set(Some(clock.now()));
+        told.has_ended(clock.now());
     });
-    Ok(Http1 { sender, ended })
+    Ok(Http1 { sender, hearing })
 }
 
 async fn http2<S>(stream: S) -> Result<(http2::SendRequest<Upload>, Rc<Said>), OpenError>

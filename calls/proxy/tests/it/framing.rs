@@ -98,6 +98,46 @@ fn a_malformed_chunk_is_refused_in_the_middle_of_a_body() {
 }
 
 #[test]
+fn a_head_that_comes_with_a_malformed_chunk_is_answered() {
+    let (service, _requests) = Service::answering(OK);
+    let slow = Service::start(|mut connection| {
+        connection.head();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        connection.send(OK);
+    });
+    for service in [service, slow] {
+        let rig = Rig::new(&[service.address]);
+        for (path, lines, statuses) in [
+            ("/", "", &[400][..]),
+            ("/", "expect: 100-continue\r\n", &[400]),
+            ("/", "upgrade: websocket\r\nconnection: upgrade\r\n", &[400]),
+            ("/cut", "", &[400]),
+            // What is answered without its body is answered as if that were sound; nothing follows it.
+            ("/hidden", "", &[401]),
+            ("/fixed", "", &[200]),
+        ] {
+            for body in ["zz\r\n", "1\r\naX\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0\r\nabc\r\n\r\n"] {
+                for is_first in [true, false] {
+                    let mut client = rig.client();
+                    if !is_first {
+                        client.get("/fixed");
+                    }
+                    client.send(format!(
+                        "GET {path} HTTP/1.1\r\nhost: a\r\n{lines}transfer-encoding: chunked\r\n\r\n{body}"
+                    ));
+                    let mut answer = client.answer();
+                    while answer.status() < 200 {
+                        answer = client.answer();
+                    }
+                    assert!(statuses.contains(&answer.status()), "{path} {lines} {body:?}: {answer:?}");
+                    assert!(client.is_closed(), "{path} {lines} {body:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_request_may_arrive_byte_by_byte() {
     let (service, requests) = Service::answering(OK);
     let rig = Rig::new(&[service.address]);

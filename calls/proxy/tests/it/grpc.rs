@@ -67,6 +67,16 @@ fn a_call_says_how_long_it_may_take_and_the_service_learns_what_is_left() {
     assert!(malformed.header("grpc-message").unwrap().starts_with("malformed-header: header grpc-timeout"));
     let passed = call(&rig, "/a.B/C", "application/grpc", "grpc-timeout: 0n\r\n");
     assert_eq!(passed.header("grpc-status"), Some("4"));
+    // So it is where it says nothing, and the time of the route runs out, or that of the answer.
+    let short = Duration::from_millis(50);
+    for settings in [
+        Settings { request_timeout: short, ..Settings::default() },
+        Settings { answer_timeout: short, ..Settings::default() },
+    ] {
+        let rig = Rig::with(&[silent.address], Limits::default(), settings);
+        let late = call(&rig, "/a.B/C", "application/grpc", "");
+        assert_eq!((late.status(), late.header("grpc-status")), (200, Some("4")));
+    }
     let rig = Rig::new(&[silent.address]);
     let late = call(&rig, "/a.B/C", "application/grpc", "grpc-timeout: 50m\r\n");
     assert_eq!((late.header("grpc-status"), rig.metric("mamparo_proxy_requests_in_flight")), (Some("4"), 0));

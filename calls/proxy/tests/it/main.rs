@@ -12,6 +12,7 @@ mod entry;
 mod framing;
 mod grpc;
 mod headers;
+mod hearing;
 mod hedge;
 mod http2;
 mod interim;

@@ -1,6 +1,10 @@
 //! WebSockets: asked for, granted, refused, and what may pass when.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+
+use mamparo_proxy::{Limits, Settings};
+use mamparo_transform::Transform;
 
 use crate::rig::{OK, Rig, Service};
 
@@ -80,6 +84,28 @@ fn what_a_client_sends_ahead_of_a_refusal_is_its_next_request() {
     client.send(format!("{ASK}GET /next HTTP/1.1\r\nhost : a\r\n\r\n"));
     assert_eq!(client.answer().status(), 200);
     assert_eq!(client.answer().code(), "malformed-request");
+}
+
+#[test]
+fn a_grant_is_an_answer_like_any_other_but_for_its_handshake() {
+    let service = Service::start(|mut connection| {
+        connection.request().unwrap();
+        connection
+            .send(GRANT.replace("\r\n\r\n", "\r\nserver: secret/1.0\r\nsec-websocket-protocol: a\r\n\r\n"));
+        connection.is_closed();
+    });
+    let yaml = "headers: {answer: {remove: [server, sec-websocket-accept], set: {x-route: '{route}', sec-websocket-protocol: b}}}";
+    let transform = Transform::new(&serde_saphyr::from_str(yaml).unwrap()).unwrap();
+    let settings = Settings { transform: Some(Arc::new(transform)), ..Settings::default() };
+    let rig = Rig::with(&[service.address], Limits::default(), settings);
+    let mut client = rig.client();
+    client.send(ASK);
+    let head = client.head().unwrap();
+    assert_eq!(head.status(), 101);
+    assert_eq!((head.header("server"), head.header("x-route")), (None, Some("all")));
+    assert_eq!((head.header("upgrade"), head.header("connection")), (Some("websocket"), Some("upgrade")));
+    assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(head.header("sec-websocket-protocol"), Some("a"));
 }
 
 #[test]

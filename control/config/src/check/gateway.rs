@@ -145,11 +145,12 @@ impl Checker<'_> {
     ) -> Route {
         self.admission(index, &raw);
         let is_list = raw.matches.is_list;
+        let answers_preflights = raw.transform.as_ref().is_some_and(|own| own.cors.is_some());
         let matches = std::mem::take(&mut raw.matches.all).into_iter().enumerate();
         let matches: Vec<RouteMatch> = matches
             .map(|(number, one)| {
                 let spot = Spot { route: index, number: is_list.then_some(number) };
-                self.matches(spot, one, &mut shared.patterns)
+                self.matches(spot, one, &mut shared.patterns, answers_preflights)
             })
             .collect();
         let target = self.target(index, &mut raw, &matches, services);

@@ -1,6 +1,7 @@
 //! The same tree sooner, for text of the ordinary kind: mappings, lists and scalars of one document, without anchors,
 //! aliases, tags and merge keys. Whatever is out of the ordinary, a mistake included, is left to the general reader,
-//! which says what it means or what is wrong with it. So is what a plain scalar means that may be no text.
+//! which says what it means or what is wrong with it. So is what a plain scalar means that may be no text, and one of
+//! several lines, in which the two do not agree on lines that hold nothing but spaces.
 
 use std::collections::{HashMap, HashSet};
 
@@ -46,6 +47,7 @@ impl<'t> Reader<'t> {
             return None;
         }
         let value = match event {
+            Event::Scalar(_, ScalarStyle::Plain, ..) if span.start.line() != span.end.line() => return None,
             Event::Scalar(text, ScalarStyle::Plain, 0, None) => Value::Scalar(self.plain(text.into_owned())?),
             Event::Scalar(text, _, 0, None) => Value::Scalar(Json::String(text.into_owned())),
             Event::SequenceStart(_, 0, None) => Value::List(self.list(depth)?),
@@ -87,7 +89,8 @@ impl<'t> Reader<'t> {
         if let Some(known) = self.scalars.get(&text) {
             return Some(known.clone());
         }
-        let Ok(Value::Scalar(json)) = general::<Value>(&text) else { return None };
+        // At the beginning of a line it could be a mark between documents.
+        let Ok(Value::Scalar(json)) = general::<Value>(&format!(" {text}")) else { return None };
         self.scalars.insert(text, json.clone());
         Some(json)
     }
@@ -149,8 +152,6 @@ b:
   - >-
     folded
     text
-g: plain text that
-  goes on
 h: {}
 i: []
 j: 127.0.0.1:8080
@@ -159,6 +160,8 @@ l: '5'
 m: /a/{b}
 n: -x
 o: \u{e9}t\u{e9}
+q: ---
+r: [..., --- x]
 p: notes-17
 ";
         for text in [all, SHOP, "a: 1\r\nb:\r\n- x\r\n", "[]", "--- \na: b\n", "a: b\n...\n", "x"] {
@@ -183,6 +186,8 @@ p: notes-17
             "a: 1\na: 2\n",
             "a: .inf\n",
             "a: [1\n",
+            "a: x\n  y\n",
+            "x\n \n y\n",
             "a: 1\n---\nb: 2\n",
             "%YAML 1.2\n---\na: 1\n",
             &deep,

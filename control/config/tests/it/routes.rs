@@ -167,6 +167,8 @@ fn where_a_route_cannot_lead_is_told_with_what_to_say() {
             "match: {path: /n}, service: a, name: none",
             "match: {path: /o}, service: a, name: x",
             "match: {path: /p}, service: a, name: x",
+            "match: {path: /q}, redirect: {path: /r}, retry: {attempts: 2}, replay: 1KiB",
+            "match: {path: /r}, answer: {}, replay: 1KiB",
         ],
         &[
             "5:20: gateway.routes[0].match: the route leads nowhere; say `service`, `services`, `redirect` or `answer`",
@@ -187,6 +189,9 @@ fn where_a_route_cannot_lead_is_told_with_what_to_say() {
             "17:81: gateway.routes[12].mirror: an `answer` has no `mirror`; leave it out: no service is asked",
             "18:57: gateway.routes[13].name: `none` is a name of Mamparo's own; choose another name",
             "20:57: gateway.routes[15].name: another route is called `x` already",
+            "21:61: gateway.routes[16].retry: a `redirect` has no `retry`; leave it out: no service is asked",
+            "21:83: gateway.routes[16].replay: a `redirect` has no `replay`; leave it out: no service is asked",
+            "22:51: gateway.routes[17].replay: an `answer` has no `replay`; leave it out: no service is asked",
         ],
     );
 }
@@ -246,6 +251,29 @@ fn expressions_are_bounded_in_size_and_in_number() {
     assert_eq!(check_all(&many(limits::REGEXES_PER_HOST_MAX)), Ok(()));
     let one_more = check_all(&many(limits::REGEXES_PER_HOST_MAX + 1));
     assert!(one_more.is_err_and(|message| message.ends_with("its host has 256 others already")));
+    // What a route takes besides, so that pages of other origins may ask it, is tried with the rest.
+    let crossing = |methods: &str, count: usize| -> Vec<String> {
+        many(count)
+            .iter()
+            .map(|route| {
+                let route = route.replace("{regex", &format!("{{methods: [{methods}], regex"));
+                format!("{route}, transform: {{cors: {{origins: ['https://shop.example']}}}}")
+            })
+            .collect()
+    };
+    assert_eq!(check_all(&crossing("GET", 128)), Ok(()));
+    let one_more = check_all(&crossing("GET", 129));
+    assert!(
+        one_more
+            .as_ref()
+            .is_err_and(|message| message.ends_with("its host has over 256, 1 for preflight requests in it")),
+        "{one_more:?}"
+    );
+    assert!(
+        check_all(&crossing("GET, PUT, POST", 64)).is_ok()
+            && check_all(&crossing("GET, PUT, POST", 65)).is_err()
+    );
+    assert_eq!(check_all(&crossing("GET, OPTIONS", 256)), Ok(()));
     let large = ["match: {regex: '/[a-z]{9999}'}, service: a".to_owned()];
     assert!(check_all(&large).is_err_and(|message| message.contains("exceeded limit of 65536")));
     let some = |n: usize| format!("match: {{path: /a, headers: {{x: {{regex: 'a{n}'}}}}}}, service: a");

@@ -16,10 +16,12 @@ impl Checker<'_> {
         spot: Spot,
         raw: file::RouteMatch,
         patterns: &mut Patterns,
+        answers_preflights: bool,
     ) -> RouteMatch {
         let hosts = raw.host.iter().flat_map(|hosts| &hosts.all).map(|host| host.to_ascii_lowercase());
         let hosts: BTreeSet<String> = hosts.inspect(|host| self.host(spot, host)).collect();
-        let path = self.route_path(spot, &raw, &hosts, patterns);
+        let times = 1 + if answers_preflights { preflights(&raw) } else { 0 };
+        let path = self.route_path(spot, &raw, (&hosts, times), patterns);
         let methods = raw.methods.into_iter().flatten().map(method).collect();
         let mut headers = BTreeMap::new();
         for (name, wanted) in raw.headers {
@@ -41,7 +43,7 @@ impl Checker<'_> {
         &mut self,
         spot: Spot,
         raw: &file::RouteMatch,
-        hosts: &BTreeSet<String>,
+        (hosts, times): (&BTreeSet<String>, usize),
         patterns: &mut Patterns,
     ) -> RoutePath {
         let given = [("path", &raw.path), ("template", &raw.template), ("regex", &raw.regex)];
@@ -66,7 +68,7 @@ impl Checker<'_> {
                 RoutePath::Template((*template).to_owned())
             }
             Some(("regex", pattern)) => {
-                if let Err(why) = patterns.path(pattern, hosts) {
+                if let Err(why) = patterns.path(pattern, hosts, times) {
                     let message = format!("`{pattern}` is not an expression that can be tried: {why}");
                     self.match_at(spot, "regex", message, None);
                 } else if !pattern.starts_with(['/', '(', '[', '.', '\\']) {
@@ -141,6 +143,17 @@ impl Checker<'_> {
         steps.push(Step::Key(keys[0]));
         self.at_key(&steps, keys[1], message, suggestion);
     }
+}
+
+/// How many more descriptions the proxy makes of a match whose route answers preflight requests: one for each method that
+/// they may ask about, unless the match takes all of them itself.
+fn preflights(raw: &file::RouteMatch) -> usize {
+    let methods = raw.methods.as_deref().unwrap_or_default();
+    let takes_all = methods.is_empty() || methods.iter().any(|one| matches!(one, file::Method::Options));
+    if takes_all && raw.headers.is_empty() {
+        return 0;
+    }
+    methods.iter().map(|one| method(*one)).collect::<BTreeSet<_>>().len().max(1)
 }
 
 /// Whether it is a name of a host, or of all below a domain.

@@ -22,18 +22,29 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    /// Looks at the expression of a path.
+    /// Looks at the expression of a path, which the proxy tries in so many descriptions of requests.
     ///
     /// # Errors
     /// Why it is not tried.
-    pub(super) fn path(&mut self, pattern: &str, hosts: &BTreeSet<String>) -> Result<(), String> {
+    pub(super) fn path(
+        &mut self,
+        pattern: &str,
+        hosts: &BTreeSet<String>,
+        times: usize,
+    ) -> Result<(), String> {
         let size = self.check(pattern)?;
         let any = hosts.is_empty().then_some("");
         for host in hosts.iter().map(String::as_str).chain(any) {
             let (count, bytes) = self.of_host.entry(host.to_owned()).or_default();
-            (*count, *bytes) = (*count + 1, *bytes + size);
+            (*count, *bytes) = (*count + times, bytes.saturating_add(size.saturating_mul(times)));
             if *count > REGEXES_PER_HOST_MAX {
-                return Err(format!("its host has {REGEXES_PER_HOST_MAX} others already"));
+                return Err(match times {
+                    1 => format!("its host has {REGEXES_PER_HOST_MAX} others already"),
+                    _ => format!(
+                        "its host has over {REGEXES_PER_HOST_MAX}, {} for preflight requests in it",
+                        times - 1
+                    ),
+                });
             }
             if *bytes > REGEX_HOST_BYTES_MAX {
                 return Err(format!(

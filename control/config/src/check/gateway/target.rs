@@ -94,7 +94,7 @@ impl Checker<'_> {
     }
 
     /// What is said of services belongs to no other target.
-    fn has_only_what_belongs(&mut self, index: usize, target: &str, raw: &file::Route) {
+    fn has_only_what_belongs(&mut self, index: usize, target: &str, raw: &mut file::Route) {
         let keys = [
             ("failover", raw.failover.is_some()),
             ("mirror", raw.mirror.is_some()),
@@ -106,6 +106,8 @@ impl Checker<'_> {
             ("criticality", raw.criticality.is_some()),
             ("hedge", raw.hedge.is_some()),
             ("cache", raw.cache.is_some()),
+            ("retry", raw.retry.is_some()),
+            ("replay", raw.replay.is_some()),
             ("early_hints", raw.early_hints.is_some()),
         ];
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
@@ -114,6 +116,8 @@ impl Checker<'_> {
             let message = format!("{article} `{target}` has no `{key}`");
             self.at_key(&steps, key, message, Some("leave it out: no service is asked".into()));
         }
+        // Nothing more is to be said of these.
+        (raw.retry, raw.replay) = (None, None);
     }
 
     fn choice(
