@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -10,9 +11,10 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::spawn_local;
@@ -25,6 +27,7 @@ use crate::limits::{
     BUFFER_BYTES, H2_CONNECTION_WINDOW, H2_SEND_BUFFER, H2_STREAM_GRACE, H2_STREAM_WINDOW, H2_STREAMS,
     Limits, after,
 };
+use crate::respond::Body;
 use crate::walk;
 
 /// The parser of HTTP/1.1 within the bounds of a worker.
@@ -108,9 +111,7 @@ where
         if kept == Kept::Broken {
             return;
         }
-        let parts = serving.into_parts();
-        io = parts.io.into_inner();
-        io.unread(&parts.read_buf);
+        io = given_up(*serving);
         if let Some(tunnel) = peer.wire.take_tunnel() {
             // Whoever asked for it may have given it up.
             let _ = tunnel.send(Box::new(io));
@@ -121,6 +122,20 @@ where
             return;
         }
     }
+}
+
+/// The socket of a connection that is not served any more. Nothing else of it stays: the buffer of the parser belongs to it
+/// even when it is empty.
+fn given_up<S, V>(serving: http1::Connection<TokioIo<WireIo<S>>, V>) -> WireIo<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    V: HttpService<Incoming, ResBody = Body>,
+    V::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let http1::Parts { io, read_buf, .. } = serving.into_parts();
+    let mut io = io.into_inner();
+    io.unread(&read_buf);
+    io
 }
 
 /// Waits until the client says something: whether it does before its time is over.
