@@ -280,7 +280,7 @@ impl Errand<'_> {
                     answer
                 }
                 // Rare: boxed, as above.
-                Line::Stream(seat) if self.upgrades => Box::pin(self.over_stream(seat, request, now)).await,
+                Line::Stream(seat) if self.upgrades => Box::pin(self.over_stream(seat, request)).await,
                 Line::Stream(seat) => {
                     let is_secure = self.service()?.transport.is_secure();
                     spare::fit_http2(&mut request, self.takes_trailers, is_secure)?;
@@ -330,10 +330,12 @@ impl Errand<'_> {
         &self,
         seat: &StreamSeat,
         mut request: Request<Upload>,
-        now: Instant,
     ) -> Result<Result<Response<Incoming>, TrySendError<Request<Upload>>>, Problem> {
         let takes = timeout_at(self.deadline.into(), seat.takes_websockets()).await;
         let takes = takes.map_err(|_| Problem::Deadline)?;
+        // The service is not to pay for that wait.
+        let now = self.worker.clock.now();
+        admit::write_remaining(request.headers_mut(), self.is_call, self.deadline, now);
         let key = if takes { upgrade::as_connect(&mut request) } else { None };
         spare::fit_http2(&mut request, self.takes_trailers, self.service()?.transport.is_secure())?;
         let mut sender = seat.sender();
@@ -380,7 +382,7 @@ impl Errand<'_> {
     }
 
     fn failed(&self, mut error: TrySendError<Request<Upload>>) -> Failed {
-        let unsent = error.take_message().map(upgrade::as_asked);
+        let unsent = error.take_message().map(upgrade::as_asked).map(spare::unfit_http2);
         let error = error.into_error();
         tracing::debug!(error = &error as &dyn std::error::Error, "a request to a service failed");
         let problem = match self.fate.as_ref().and_then(|fate| fate.failure()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderValue};
 use mamparo_context::{Clock, Moment};
 use mamparo_policy::rate_limit::{KeyedRateLimit, KeyedRateLimitConfig};
-use mamparo_policy::{Counted, InvalidConfig};
+use mamparo_policy::{Counted, InvalidConfig, Policy};
 
 use crate::problem::Problem;
 use crate::route::RequestKey;
@@ -17,7 +17,8 @@ use crate::route::RequestKey;
 ///
 /// A client is told from the others by its [key](RequestKey). By its address, those of one network of IPv6 (`/64`) are
 /// one client, as they are one subscriber. A request that does not have the header or the cookie counts for the address
-/// that it comes from: leaving it out gains nothing.
+/// that it comes from, as one that has it twice does: that gains nothing. Nobody has looked whether the value is true:
+/// whoever invents a new one each time begins anew each time, and is held by a quota by address alone.
 #[derive(Debug)]
 pub struct ClientQuota {
     by: RequestKey,
@@ -28,8 +29,12 @@ impl ClientQuota {
     /// So much for each client.
     ///
     /// # Errors
-    /// What is wrong with `config`.
+    /// What is wrong with `config`, or that clients have the same path.
     pub fn new(by: RequestKey, config: KeyedRateLimitConfig) -> Result<Self, InvalidConfig> {
+        if by == RequestKey::Path {
+            let problem = "a path does not tell clients apart".to_owned();
+            return Err(InvalidConfig { policy: Policy::RateLimit, field: "by", problem });
+        }
         Ok(Self { by, limit: KeyedRateLimit::new(config)? })
     }
 
@@ -53,15 +58,11 @@ impl ClientQuota {
 
     /// The key of a request that comes from `address`.
     fn key(&self, headers: &HeaderMap, address: &HeaderValue) -> u64 {
-        let own = match self.by {
-            RequestKey::Address => None,
-            _ => self.by.of(headers, "", address),
-        };
-        own.unwrap_or_else(|| network(address))
+        self.by.only(headers).unwrap_or_else(|| network(address))
     }
 }
 
-/// Takes one request of a client from each of `quotas`, or from none of them.
+/// Takes one request of a client from each of `quotas`; one that is refused counts in those before.
 pub(crate) fn take(
     quotas: &[Arc<ClientQuota>],
     headers: &HeaderMap,
@@ -72,15 +73,8 @@ pub(crate) fn take(
         return Ok(());
     }
     let now = clock.moment();
-    for (number, quota) in quotas.iter().enumerate() {
-        if let Err(refusal) = quota.limit.acquire(&quota.key(headers, address), 1, now) {
-            for paid in quotas.iter().take(number) {
-                paid.limit.refund(&paid.key(headers, address), 1);
-            }
-            return Err(Problem::Refused(refusal));
-        }
-    }
-    Ok(())
+    let mut each = quotas.iter().map(|quota| quota.limit.acquire(&quota.key(headers, address), 1, now));
+    each.try_for_each(|taken| taken.map_err(Problem::Refused))
 }
 
 /// The subscriber behind an address. It begins with another byte than the values of headers do, so that nobody takes from
@@ -144,12 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_by_one_has_taken_from_none() {
-        let quotas = [quota(RequestKey::Address, 3), quota(RequestKey::Cookie("sid".into()), 1)];
-        let with = |sid| asks(&quotas, "10.0.0.1", &[(COOKIE, sid)]);
-        assert_eq!(
-            ["sid=1", "sid=1", "sid=1", "sid=2", "sid=3", "sid=4"].map(with),
-            [true, false, false, true, true, false]
-        );
+    fn who_says_the_key_twice_is_counted_by_address() {
+        let key = HeaderName::from_static("x-api-key");
+        let quotas = [quota(RequestKey::Header(key.clone()), 1)];
+        assert!(asks(&quotas, "10.0.0.1", &[(key.clone(), "new"), (key.clone(), "a")]));
+        assert!(!asks(&quotas, "10.0.0.1", &[(key.clone(), "newer"), (key.clone(), "a")]));
+        let quotas = [quota(RequestKey::Cookie("sid".into()), 1)];
+        assert!(asks(&quotas, "10.0.0.1", &[(COOKIE, "sid=new; sid=a")]));
+        assert!(!asks(&quotas, "10.0.0.1", &[(COOKIE, "sid=newer"), (COOKIE, "sid=a")]));
+        let config = KeyedRateLimitConfig::new(Quota::new(1, Duration::from_secs(1)));
+        assert!(ClientQuota::new(RequestKey::Path, config).is_err());
     }
 }

@@ -194,19 +194,36 @@ impl RequestKey {
     pub(crate) fn of(&self, headers: &HeaderMap, path: &str, address: &HeaderValue) -> Option<u64> {
         match self {
             Self::Address => Some(hash(address.as_bytes())),
-            Self::Header(name) => headers.get(name).map(|value| hash(value.as_bytes())),
+            Self::Header(_) | Self::Cookie(_) => self.first_two(headers).0.map(hash),
+            Self::Path => Some(hash(path.as_bytes())),
+        }
+    }
+
+    /// What a request has of it if it has it once: whoever says it twice leaves open which one is meant.
+    pub(crate) fn only(&self, headers: &HeaderMap) -> Option<u64> {
+        match self.first_two(headers) {
+            (Some(only), None) => Some(hash(only)),
+            _ => None,
+        }
+    }
+
+    /// The first two values of a header or a cookie.
+    fn first_two<'h>(&self, headers: &'h HeaderMap) -> (Option<&'h [u8]>, Option<&'h [u8]>) {
+        match self {
+            Self::Address | Self::Path => (None, None),
+            Self::Header(name) => {
+                let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+                (values.next(), values.next())
+            }
             Self::Cookie(name) => {
                 let lines = headers.get_all(header::COOKIE).iter();
-                let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-                let value = |cookie: &&[u8]| {
-                    cookie
-                        .trim_ascii()
-                        .strip_prefix(name.as_bytes())
-                        .is_some_and(|rest| rest.starts_with(b"="))
+                let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+                let is_it = |cookie: &&[u8]| {
+                    cookie.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
                 };
-                cookies.find(value).map(|cookie| hash(cookie.trim_ascii()))
+                let mut values = cookies.map(<[u8]>::trim_ascii).filter(is_it);
+                (values.next(), values.next())
             }
-            Self::Path => Some(hash(path.as_bytes())),
         }
     }
 }

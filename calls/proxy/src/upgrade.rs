@@ -96,6 +96,8 @@ pub(crate) fn of_connect<B>(answer: &mut Response<B>, key: Option<&HeaderValue>)
     }
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
+    // What follows is no body (RFC 9110, 8.6).
+    headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::UPGRADE, HeaderValue::from_static(WEBSOCKET));
     if let Some(sign) = key.and_then(sign) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, sign);
@@ -163,8 +165,9 @@ mod tests {
     fn a_grant_over_http2_is_one_of_http1_with_the_sign_of_the_key() {
         // The example of RFC 6455, 1.3.
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
-        let mut answer = Response::new(());
+        let mut answer = Response::builder().header(header::CONTENT_LENGTH, 0).body(()).unwrap();
         of_connect(&mut answer, Some(&key));
+        assert!(!answer.headers().contains_key(header::CONTENT_LENGTH));
         assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(answer.headers()[header::SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let mut refused = Response::builder().status(404).body(()).unwrap();

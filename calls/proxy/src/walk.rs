@@ -173,12 +173,14 @@ fn past_the_stops<'a>(
     }
     if let Some(transform) = &way.settings.transform {
         ticket.is_transformed(transform, &request, std::mem::take(&mut way.captures));
-        if let Some(answer) = transform.preflight(request.method(), request.headers()) {
-            return Ok(Onward::Own(Own::Preflight(answer)));
-        }
+    }
+    quota::take(&way.settings.quotas, request.headers(), ticket.client(), &worker.clock)?;
+    if let Some(transform) = &way.settings.transform
+        && let Some(answer) = transform.preflight(request.method(), request.headers())
+    {
+        return Ok(Onward::Own(Own::Preflight(answer)));
     }
     identify::check(way.access)?;
-    quota::take(&way.settings.quotas, request.headers(), ticket.client(), &worker.clock)?;
     let Some(service) = way.service else {
         return way.own.map(Onward::Own).ok_or(Problem::NoRoute.into());
     };

@@ -9,6 +9,7 @@ use mamparo_config::{ClientRateLimit, Config, Route, Service, ServiceProtocol};
 use mamparo_context::Clock;
 use mamparo_http_cache::{HttpCache, HttpCacheConfig};
 use mamparo_policy::hedge::HedgeConfig;
+use mamparo_policy::rate_limit::KeyedRateLimitConfig;
 use mamparo_policy::retry::{Retry, RetryConfig};
 use mamparo_policy::shed::{Files, Guard, GuardConfig, Signal};
 use mamparo_policy::stack::{AdmissionConfig, Stack};
@@ -28,8 +29,8 @@ pub(crate) type Found = Arc<Mutex<HashMap<String, Vec<Endpoint>>>>;
 pub(crate) struct Known {
     /// The policies, by the name of their route.
     stacks: HashMap<String, (Policies, Arc<Stack>)>,
-    /// What each client may ask for, by the name of the route and the number there.
-    quotas: HashMap<(String, usize), (ClientRateLimit, Arc<ClientQuota>)>,
+    /// What each client may ask for, by the name of the route and what it is called there.
+    quotas: BTreeMap<(String, String), (KeyedRateLimitConfig, Arc<ClientQuota>)>,
     /// What watches the machine.
     guard: Option<(GuardConfig, Arc<Watched>)>,
     /// The caches, by the name of their route.
@@ -49,6 +50,18 @@ fn policies(route: &Route) -> Option<Policies> {
     (policies != (None, None)).then_some(policies)
 }
 
+/// The rate limits of clients of a route, each with what it is called: how it tells them apart, with a number behind it
+/// where one before it does so too.
+pub(crate) fn named(route: &Route) -> impl Iterator<Item = (String, &ClientRateLimit)> {
+    let limits = &route.rate_limits;
+    limits.iter().enumerate().map(move |(number, own)| {
+        match limits.iter().take(number).filter(|other| other.by == own.by).count() {
+            0 => (own.by.to_string(), own),
+            before => (format!("{} #{}", own.by, before + 1), own),
+        }
+    })
+}
+
 /// A guard of the machine, whose figures are read as long as somebody has it.
 struct Watched {
     guard: Arc<Guard>,
@@ -57,13 +70,15 @@ struct Watched {
 
 impl Watched {
     fn open(config: GuardConfig) -> Result<Self, Failure> {
-        let clock = Clock::system();
-        let guard = Guard::open(config, Files::default(), clock.moment());
-        let help = "correct `gateway.guard`, or leave it out";
-        let guard = Arc::new(guard.map_err(|error| Failure::config_unusable(error, help))?);
-        let reading = tokio::spawn(guard.watch(clock)).abort_handle();
+        let guard = Arc::new(guard(config)?);
+        let reading = tokio::spawn(guard.watch(Clock::system())).abort_handle();
         Ok(Self { guard, reading })
     }
+}
+
+fn guard(config: GuardConfig) -> Result<Guard, Failure> {
+    let guard = Guard::open(config, Files::default(), Clock::system().moment());
+    guard.map_err(|error| Failure::config_unusable(error, "correct `gateway.guard`, or leave it out"))
 }
 
 impl Drop for Watched {
@@ -73,6 +88,15 @@ impl Drop for Watched {
 }
 
 impl Known {
+    /// Whether the machine can be watched as `next` says.
+    pub(crate) fn can_watch(&self, next: &Config) -> Result<(), Failure> {
+        match (next.gateway.guard, &self.guard) {
+            (Some(config), Some((same, _))) if *same == config => Ok(()),
+            (Some(config), _) => guard(config).map(drop),
+            (None, _) => Ok(()),
+        }
+    }
+
     /// The policies of routes, in the order of their names.
     pub(crate) fn policies(&self) -> Vec<Arc<Stack>> {
         let mut all: Vec<_> = self.stacks.values().map(|(_, stack)| Arc::clone(stack)).collect();
@@ -80,18 +104,13 @@ impl Known {
         all
     }
 
-    /// What clients of routes may ask for; with a number behind it where a route tells them apart so once more.
+    /// What clients of routes may ask for.
     pub(crate) fn quotas(&self) -> Vec<Quota> {
-        let all: BTreeMap<_, _> = self.quotas.iter().collect();
-        let mut quotas: Vec<Quota> = Vec::with_capacity(all.len());
-        for ((route, number), (config, quota)) in all {
-            let mut by = config.by.to_string();
-            if quotas.iter().any(|(other, same, _)| other == route && *same == by) {
-                by = format!("{by} #{}", number + 1);
-            }
-            quotas.push((route.clone(), by, Arc::clone(quota)));
-        }
-        quotas
+        let quota =
+            |((route, name), (_, quota)): (&(String, String), &(KeyedRateLimitConfig, Arc<ClientQuota>))| {
+                (route.clone(), name.clone(), Arc::clone(quota))
+            };
+        self.quotas.iter().map(quota).collect()
     }
 
     /// TLS towards all services that have it.
@@ -110,13 +129,15 @@ impl Known {
             _ => false,
         };
         let quotas = |route: &Route| {
-            let each = route.rate_limits.iter().enumerate();
-            { each }.any(|(number, next)| {
-                let own = self.quotas.get(&(route.name.clone(), number));
-                own.is_some_and(|(own, _)| own.by == next.by && own.limit != next.limit)
+            { named(route) }.any(|(name, next)| {
+                let own = self.quotas.get(&(route.name.clone(), name));
+                own.is_some_and(|(own, _)| *own != next.limit)
             })
         };
-        next.gateway.routes.iter().any(|route| changes(route) || quotas(route))
+        // Policies that go by the machine go by another guard then.
+        let guard = self.guard.as_ref().map(|(config, _)| *config);
+        let watches = guard != next.gateway.guard && !self.stacks.is_empty();
+        watches || next.gateway.routes.iter().any(|route| changes(route) || quotas(route))
     }
 }
 
@@ -177,27 +198,24 @@ impl<'k> Kept<'k> {
         Ok(Some(stack))
     }
 
-    /// What each client of the route `route` may ask for, by its rate limit of this number. What they have asked for is
-    /// known as long as they are told apart in the same way.
+    /// What each client of the route `route` may ask for, by the rate limit that is [called](named) so. What they have asked
+    /// for is known as long as it is.
     pub(crate) fn quota(
         &mut self,
         route: &str,
-        number: usize,
+        name: String,
         config: &ClientRateLimit,
     ) -> Result<Arc<ClientQuota>, Failure> {
-        let place = (route.to_owned(), number);
-        let known = self.known.quotas.get(&place).filter(|(known, _)| known.by == config.by);
-        let quota = match known {
-            Some((_, quota)) if !self.gives => Arc::clone(quota),
-            Some((known, quota)) => {
-                if known.limit != config.limit {
-                    quota.reconfigure(config.limit, Clock::system().moment()).map_err(unusable)?;
-                }
+        let place = (route.to_owned(), name);
+        let quota = match self.known.quotas.get(&place) {
+            Some((same, quota)) if *same == config.limit || !self.gives => Arc::clone(quota),
+            Some((_, quota)) => {
+                quota.reconfigure(config.limit, Clock::system().moment()).map_err(unusable)?;
                 Arc::clone(quota)
             }
             None => Arc::new(ClientQuota::new(key(&config.by)?, config.limit).map_err(unusable)?),
         };
-        self.next.quotas.insert(place, (config.clone(), Arc::clone(&quota)));
+        self.next.quotas.insert(place, (config.limit, Arc::clone(&quota)));
         Ok(quota)
     }
 
@@ -295,6 +313,25 @@ mod tests {
         let fresh = stacks.stack(&route("c", breaks)).unwrap().unwrap();
         assert_eq!(fresh.breaker().unwrap().state(), BreakerState::Closed);
         assert!(Kept::none(&known).stack(&route("a", breaks)).unwrap().is_none());
+    }
+
+    #[test]
+    fn another_guard_is_a_change_of_the_policies_that_go_by_it() {
+        let with = |guard: &str| {
+            let text = format!(
+                "version: 1\nservices: {{a: {{address: '127.0.0.1:1'}}}}\ngateway: {{{guard} routes: [{{match: {{}}, \
+                 service: a, public: true, policies: {{shed: {{}}, adaptive: {{}}}}}}]}}"
+            );
+            mamparo_config::check(&text, "f").unwrap()
+        };
+        let empty = Known::default();
+        let config = with("");
+        let mut stacks = Kept::after(&empty);
+        stacks.stack(&config.gateway.routes[0]).unwrap();
+        let known = stacks.into_known();
+        assert!(!known.changes_in_place(&config));
+        assert!(known.changes_in_place(&with("guard: {memory: 0.9},")));
+        assert!(known.can_watch(&with("guard: {memory: 0.9},")).is_ok());
     }
 
     #[test]

@@ -174,6 +174,7 @@ impl Reload {
             let mut keeping = Keeping::after(known);
             routing(config, &self.addresses, &mut keeping).map(|next| (next, keeping.into_known()))
         };
+        self.known.can_watch(config)?;
         // Where policies change in place, nothing may go wrong after they have.
         let built = match self.known.changes_in_place(config) {
             true => routing(config, &self.addresses, &mut Keeping::none(&self.known)).map(|_| None)?,

@@ -18,7 +18,7 @@ use mamparo_proxy::{
 use mamparo_transform::forwarded::Forwarded;
 use mamparo_transform::{Transform, TransformConfig};
 
-use super::kept::Kept;
+use super::kept::{Kept, named};
 use crate::failure::Failure;
 use crate::supervise::Addresses;
 
@@ -68,8 +68,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
     let policies = kept.stack(route)?;
     // A stack of a hedge alone has nothing that requests pass.
     let hedge = policies.as_ref().and_then(|stack| stack.hedge_alone()).map(Arc::new);
-    let quotas = route.rate_limits.iter().enumerate();
-    let quotas = quotas.map(|(number, own)| kept.quota(&route.name, number, own));
+    let quotas = named(route).map(|(name, own)| kept.quota(&route.name, name, own));
     Ok(Route {
         name: route.name.clone(),
         matches: route.matches.iter().map(matches).collect::<Result<_, _>>()?,

@@ -123,6 +123,12 @@ fn a_program_that_does_not_get_ready_is_given_up_and_the_old_one_serves_on() {
     fs::write(&file, text).unwrap();
     let before = hammer.asked();
     eventually("it serves on", || hammer.asked() > before + 100);
+    // A program that does get ready has longer on a busy machine.
+    let file = world.path().join("mamparo.yaml");
+    let text = fs::read_to_string(&file).unwrap().replace("upgrade_ready: 1s", "upgrade_ready: 30s");
+    fs::write(&file, text).unwrap();
+    node.signal(Signal::HUP);
+    node.wait_for_logged("the configuration is in force");
     let _next = upgrade(&world, &[]);
     assert_eq!(node.wait(), Some(0), "and can still be upgraded");
     let (answered, wrong) = hammer.stop();
@@ -134,7 +140,7 @@ fn a_program_that_never_says_that_it_is_ready_is_killed_after_its_time() {
     let one = answering("one");
     let world = world(&format!(
         "services: {{it: {{address: '{one}'}}}}\n\
-         gateway: {{upgrade_ready: 300ms, routes: [{{match: {{path: /}}, service: it, public: true}}]}}"
+         gateway: {{upgrade_ready: 1s, routes: [{{match: {{path: /}}, service: it, public: true}}]}}"
     ));
     let node = world.node(&["--role", "gateway", "--no-watch"]);
     // One that starts and then says nothing.
@@ -146,11 +152,13 @@ fn a_program_that_never_says_that_it_is_ready_is_killed_after_its_time() {
     let ended = world.run(&["upgrade", "--program", program.to_str().unwrap()]);
     assert_eq!(ended.code(), 10, "{}", ended.stderr());
     let said = ended.stderr();
-    assert!(said.contains("MP-0009") && said.contains("not ready after 300ms"), "{said}");
+    assert!(said.contains("MP-0009") && said.contains("not ready after 1s"), "{said}");
     node.wait_for_logged("the new program did not get ready, this one serves on");
-    let pid = fs::read_to_string(world.path().join("pid")).unwrap();
-    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    eventually("it is killed", || !is_alive(pid));
+    // On a busy machine it may have been killed before it said who it is.
+    let pid = fs::read_to_string(world.path().join("pid")).unwrap_or_default();
+    if let Some(pid) = pid.trim().parse().ok().and_then(Pid::from_raw) {
+        eventually("it is killed", || !is_alive(pid));
+    }
     let state: Value = serde_json::from_str(&world.admin("/upgrade").unwrap().1).unwrap();
     assert_eq!(state["state"], "failed", "{state}");
     let before = hammer.asked();

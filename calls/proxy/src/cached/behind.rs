@@ -93,7 +93,9 @@ pub(super) fn fetch(
 ) {
     let Some(place) = Place::take(errand.worker) else { return };
     fill.write_conditions(request.headers_mut());
-    admit::write_criticality(request.headers_mut(), Criticality::SheddablePlus);
+    // Nobody waits for it.
+    let criticality = errand.criticality.min(Criticality::SheddablePlus);
+    admit::write_criticality(request.headers_mut(), criticality);
     let snapshot = Rc::clone(&errand.snapshot);
     let (service, failover, key, trace) = (errand.service, errand.failover, errand.key, trace.clone());
     spawn_local(async move {
@@ -103,8 +105,7 @@ pub(super) fn fetch(
         let errand = Errand {
             failover,
             key,
-            // Nobody waits for it.
-            criticality: Criticality::SheddablePlus,
+            criticality,
             ..Errand::to(worker, Rc::clone(&snapshot), service, settings, deadline)
         };
         if let Err((fill, problem)) = refresh(errand, request, &trace, fill).await {

@@ -38,6 +38,8 @@ impl Spare {
         let is_safe = is_safe && request.body().is_end_stream() || errand.is_free;
         let free = is_safe && errand.settings.repeat_safe;
         let Settings { retry, hedge, .. } = errand.settings;
+        // One of several that are under way beside each other is not hedged once more.
+        let hedge = hedge.as_ref().filter(|_| errand.beside.is_none());
         if errand.upgrades || !free && retry.is_none() && hedge.is_none() {
             return None;
         }
@@ -137,6 +139,24 @@ pub(super) fn fit_http1(request: &mut Request<Upload>, takes_trailers: bool, upg
     }
 }
 
+/// Makes a request that was not sent what it was before [`fit_http2`]: it may go out on a connection of HTTP/1.1 next.
+pub(super) fn unfit_http2(mut request: Request<Upload>) -> Request<Upload> {
+    if request.version() != Version::HTTP_2 {
+        return request;
+    }
+    *request.version_mut() = Version::HTTP_11;
+    let authority = request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
+    if let Some(host) = authority {
+        request.headers_mut().insert(header::HOST, host);
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    }
+    if request.body().is_open_ended() {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    request
+}
+
 /// As it goes out on a connection of HTTP/2.
 pub(super) fn fit_http2(
     request: &mut Request<Upload>,
@@ -159,4 +179,26 @@ pub(super) fn fit_http2(
         .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     *request.uri_mut() = uri.build().map_err(|_| Problem::Path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_sent_over_http2_can_go_out_over_either() {
+        let as_it_came = || {
+            let request = Request::get("/a?b").header(header::HOST, "x.example:81").header("x-a", "1");
+            request.body(Upload::NONE).unwrap()
+        };
+        let mut request = as_it_came();
+        fit_http2(&mut request, false, false).unwrap();
+        assert_eq!(request.uri(), "http://x.example:81/a?b");
+        let mut request = unfit_http2(request);
+        let own = as_it_came();
+        assert_eq!((request.uri(), request.headers()), (own.uri(), own.headers()));
+        assert_eq!(request.version(), Version::HTTP_11);
+        fit_http2(&mut request, false, true).unwrap();
+        assert_eq!(request.uri(), "https://x.example:81/a?b", "to another service, by its own scheme");
+    }
 }

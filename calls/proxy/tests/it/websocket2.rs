@@ -6,6 +6,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -86,6 +87,18 @@ fn echoes(client: &mut Client, said: &str) {
     let mut bytes = vec![0; said.len()];
     client.stream.read_exact(&mut bytes).unwrap();
     assert_eq!(bytes, said.as_bytes());
+}
+
+/// A service is known to take no WebSockets a second after its connection began. That wait is none of its own.
+#[test]
+fn a_service_that_takes_none_has_all_of_its_time_for_the_answer() {
+    let (address, _seen) = service(false);
+    let transport = Transport { speaks: Speaks::Http2, ..Transport::default() };
+    let settings = Settings { answer_timeout: Duration::from_millis(500), ..Settings::default() };
+    let rig = Rig::speaking(&[address], Limits::default(), settings, transport);
+    let mut client = rig.client();
+    client.send(ASK);
+    assert_eq!(client.answer().text(), "plain");
 }
 
 #[test]

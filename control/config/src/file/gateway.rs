@@ -61,7 +61,7 @@ pub(crate) struct Route {
     /// How much its requests matter when not all can be served (`policies.shed`): services are told by the header
     /// `mamparo-criticality`. A client may say less of its own request by that header, never more. Default: `critical`.
     pub(crate) criticality: Option<Class>,
-    /// When a request that takes longer than most is sent a second time, out of a budget that all requests of the route
+    /// When a request that takes longer than most, or fails, is sent a second time, out of a budget that all requests of the route
     /// share: the first answer counts. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat, others by `repeat`;
     /// one with a body is sent once. Not together with `retry`. Default: none is.
     pub(crate) hedge: Option<HedgeConfig>,
@@ -83,7 +83,7 @@ pub(crate) struct Route {
     pub(crate) server_timing: Option<bool>,
     /// Whether what a service says before its answer (103 Early Hints, 102) goes on to the client while it waits. Where
     /// both speak HTTP/1.1: to a client of HTTP/2 or HTTP/1.0 it is not said, and a client that takes no bytes misses it. Up
-    /// to eight of them, of 16 KiB together. Default: `false`.
+    /// to eight of them, 16 KiB at a time. Default: `false`.
     pub(crate) early_hints: Option<bool>,
 }
 

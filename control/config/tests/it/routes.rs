@@ -397,7 +397,7 @@ fn policies_that_cannot_work_are_told_at_their_place() {
             "match: {path: /c}, service: a, hedge: {percentile: 5}",
             "match: {path: /d}, service: a, policies: {shed: {}}",
             "match: {path: /e}, redirect: {host: x}, hedge: {}, criticality: critical",
-            "match: {path: /f}, service: a, policies: {fault_injection: {error_percent: 101}}",
+            "match: {path: /f}, service: a, policies: {fault_injection: {error_percent: 101, principal: ana}}",
         ],
         &[
             "5:70: gateway.routes[0].rate_limits[0].by: `path` does not tell clients apart; say address, header:<name> or cookie:<name>",
@@ -408,6 +408,7 @@ fn policies_that_cannot_work_are_told_at_their_place() {
             "9:60: gateway.routes[4].hedge: a `redirect` has no `hedge`; leave it out: no service is asked",
             "9:71: gateway.routes[4].criticality: a `redirect` has no `criticality`; leave it out: no service is asked",
             "10:95: gateway.routes[5].policies.fault_injection.error_percent: from 0 to 100",
+            "10:111: gateway.routes[5].policies.fault_injection.principal: nothing here can prove who calls yet, so that nobody would be hit; leave it out, or say `criticality`",
         ],
     );
     let guarded = file(&["match: {}, service: a, policies: {shed: {}}"]) + "  guard: {cpu: 0.9}\n";

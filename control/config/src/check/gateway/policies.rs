@@ -29,7 +29,12 @@ impl Checker<'_> {
                 let keys: Vec<&str> = ["policies", &policy].into_iter().chain(field.split('.')).collect();
                 self.route_at(index, &keys, problem, None);
             }
-            let AdmissionConfig { shed, adaptive, .. } = policies;
+            let AdmissionConfig { shed, adaptive, fault_injection, .. } = policies;
+            if fault_injection.as_ref().is_some_and(|faults| faults.principal.is_some()) {
+                let message = "nothing here can prove who calls yet, so that nobody would be hit".to_owned();
+                let keys = ["policies", "fault_injection", "principal"];
+                self.route_at(index, &keys, message, Some("leave it out, or say `criticality`".into()));
+            }
             if shed.is_some() && adaptive.is_none() && !has_guard {
                 let message = "nothing says when there is too much to do".to_owned();
                 let help = "say `policies.adaptive` beside it, or `gateway.guard`".to_owned();
