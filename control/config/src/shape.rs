@@ -1,6 +1,8 @@
 //! Compares the tree with the schema, and does not stop at the first difference.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 
 use mamparo_context::duration;
 use serde_json::{Map, Value as Json};
@@ -14,7 +16,7 @@ use crate::units::{parse_address, parse_size};
 
 /// Everything in `tree` that the schema does not allow.
 pub(crate) fn compare(tree: &Node, schema: &Json, file: &str) -> Vec<Problem> {
-    let mut walk = Walk { root: schema, file, problems: Vec::new() };
+    let mut walk = Walk { root: schema, file, problems: Vec::new(), known: HashMap::new() };
     walk.node(tree, schema, &Path::Root);
     walk.problems
 }
@@ -41,17 +43,26 @@ struct Walk<'w> {
     root: &'w Json,
     file: &'w str,
     problems: Vec<Problem>,
+    /// The alternatives of a schema, by where it lies: thousands of routes are compared with the same few.
+    known: HashMap<*const Json, Alternatives<'w>>,
 }
 
-impl Walk<'_> {
-    fn node(&mut self, node: &Node, schema: &Json, path: &Path<'_>) {
+type Alternatives<'w> = Rc<[&'w Map<String, Json>]>;
+
+impl<'w> Walk<'w> {
+    fn alternatives(&mut self, schema: &'w Json) -> Alternatives<'w> {
+        let root = self.root;
+        Rc::clone(self.known.entry(schema).or_insert_with(|| alternatives(root, schema).into()))
+    }
+
+    fn node(&mut self, node: &Node, schema: &'w Json, path: &Path<'_>) {
         if matches!(node.value, Value::Scalar(Json::Null)) && switches_off(schema) {
             return;
         }
         if takes_anything(schema) {
             return;
         }
-        let alternatives = alternatives(self.root, schema);
+        let alternatives = self.alternatives(schema);
         let fits = |schema: &&Map<String, Json>| holds(node, schema);
         let Some(schema) = alternatives.iter().copied().find(fits) else {
             let wanted: Vec<String> = alternatives.iter().map(|schema| wanted(schema)).collect();
@@ -109,7 +120,13 @@ impl Walk<'_> {
     }
 
     /// A mapping whose one key says which of several kinds it is.
-    fn variant(&mut self, node: &Node, entries: &[(Key, Node)], schema: &Map<String, Json>, path: &Path<'_>) {
+    fn variant(
+        &mut self,
+        node: &Node,
+        entries: &[(Key, Node)],
+        schema: &'w Map<String, Json>,
+        path: &Path<'_>,
+    ) {
         let variants = variants(schema);
         let names: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
         for (key, inner) in entries {

@@ -43,7 +43,7 @@ pub(crate) struct Known {
 }
 
 /// The policies of a route, as they are written.
-type Policies = (Option<AdmissionConfig>, Option<HedgeConfig>);
+type Policies = (Option<Box<AdmissionConfig>>, Option<HedgeConfig>);
 
 fn policies(route: &Route) -> Option<Policies> {
     let policies = (route.policies.clone(), route.hedge);
@@ -183,7 +183,8 @@ impl<'k> Kept<'k> {
             Some((same, stack)) if *same == config && is_same_guard => Arc::clone(stack),
             known => {
                 let (admission, hedge) = config.clone();
-                let mut next = Stack::gateway(name).config(admission.unwrap_or_default()).hedge(hedge);
+                let mut next =
+                    Stack::gateway(name).config(admission.map(|own| *own).unwrap_or_default()).hedge(hedge);
                 if let Some((_, watched)) = &self.next.guard {
                     next = next.signal(Arc::clone(&watched.guard) as Arc<dyn Signal>);
                 }

@@ -86,7 +86,7 @@ fn route(route: &mamparo_config::Route, kept: &mut Kept<'_>) -> Result<Route, Fa
             request_timeout: route.timeout,
             answer_timeout: route.answer_timeout,
             body_bytes: route.body,
-            transform: route.transform.as_ref().map(transform).transpose()?,
+            transform: route.transform.as_deref().map(transform).transpose()?,
             server_timing: route.server_timing,
             early_hints: route.early_hints,
             ..Settings::default()

@@ -162,7 +162,7 @@ impl Checker<'_> {
             }
         }
         let said = self.policies(index, &mut raw, shared.has_guard);
-        if let Some(Err(wrong)) = raw.cache.as_ref().map(HttpCacheConfig::check) {
+        if let Some(Err(wrong)) = raw.cache.as_deref().map(HttpCacheConfig::check) {
             let steps = [ROUTES[0], ROUTES[1], Step::Index(index), Step::Key("cache")];
             self.at_field(&steps, wrong.field, wrong.problem, None);
         }
@@ -171,7 +171,7 @@ impl Checker<'_> {
         }
         let early_hints = raw.early_hints.unwrap_or(false);
         if early_hints {
-            self.early_hints(index, &target, raw.transform.as_ref(), services);
+            self.early_hints(index, &target, raw.transform.as_deref(), services);
         }
         let name = self.route_name(index, raw.name, &matches, &mut shared.names);
         let body = raw.body.map(|size| size.0);

@@ -32,7 +32,7 @@ pub struct Route {
     /// Largest body of a request, in bytes; `None` for the one of the gateway.
     pub body: Option<u64>,
     /// What a request must pass before it goes to the service.
-    pub policies: Option<AdmissionConfig>,
+    pub policies: Option<Box<AdmissionConfig>>,
     /// What each client may ask for in a time.
     pub rate_limits: Vec<ClientRateLimit>,
     /// How much its requests matter.
@@ -40,13 +40,13 @@ pub struct Route {
     /// When a request that takes long is sent a second time; never beside `retry`.
     pub hedge: Option<HedgeConfig>,
     /// What is kept of the answers of its services.
-    pub cache: Option<HttpCacheConfig>,
+    pub cache: Option<Box<HttpCacheConfig>>,
     /// When a request that failed is sent again.
     pub retry: Option<RetryConfig>,
     /// How much of a body is kept so that it can be sent again, in bytes.
     pub replay: u64,
     /// What is changed about requests and answers on their way.
-    pub transform: Option<TransformConfig>,
+    pub transform: Option<Box<TransformConfig>>,
     /// Whether answers say how long they took.
     pub server_timing: bool,
     /// Whether interim answers of its services go on to the client.

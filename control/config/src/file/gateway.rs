@@ -20,6 +20,7 @@ use crate::units::{Size, Span};
 /// `redirect` or an `answer`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// What is large and few routes have is boxed: of thousands of routes the rest is moved about while a file is read.
 pub(crate) struct Route {
     /// What it is called in logs and metrics. Default: what it matches.
     pub(crate) name: Option<String>,
@@ -53,7 +54,7 @@ pub(crate) struct Route {
     /// Largest body of a request. Default: the one of `gateway.limits.body`.
     pub(crate) body: Option<Size>,
     /// What a request must pass before it goes to the service. Default: nothing.
-    pub(crate) policies: Option<AdmissionConfig>,
+    pub(crate) policies: Option<Box<AdmissionConfig>>,
     /// What each client may ask for in a time: all of these hold, before anything else of the route. At most 8.
     /// Default: there is no such bound.
     #[serde(default)]
@@ -67,7 +68,7 @@ pub(crate) struct Route {
     pub(crate) hedge: Option<HedgeConfig>,
     /// What is kept of the answers of its services, for whoever asks next. A request that is answered from it passes no
     /// policy but `rate_limit`. Default: nothing.
-    pub(crate) cache: Option<HttpCacheConfig>,
+    pub(crate) cache: Option<Box<HttpCacheConfig>>,
     /// When a request that failed is sent again, out of a budget that all requests of the route share. `answer_timeout`
     /// is the time of each attempt. GET, HEAD, OPTIONS, PUT and DELETE count as harmless to repeat; others are repeated
     /// where it is certain that nothing has happened, or as `repeat` says. Default: only what nobody has seen.
@@ -78,7 +79,7 @@ pub(crate) struct Route {
     /// What is changed about requests and answers on their way: headers, pages of other origins, compression, gRPC-Web,
     /// bodies put together anew, and a hook that is asked. Where a route keeps answers, what the service says is kept,
     /// and changed for each client. A `redirect` or an `answer` has `headers` and `cors` only. Default: nothing.
-    pub(crate) transform: Option<TransformConfig>,
+    pub(crate) transform: Option<Box<TransformConfig>>,
     /// Whether answers say in `server-timing` how long they took. Default: as `gateway.server_timing` says.
     pub(crate) server_timing: Option<bool>,
     /// Whether what a service says before its answer (103 Early Hints, 102) goes on to the client while it waits. Where

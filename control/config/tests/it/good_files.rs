@@ -98,7 +98,7 @@ gateway:
     - {match: {path: /c}, service: a, public: true}
 ";
     let config = check(text, "f").unwrap();
-    let caches: Vec<_> = config.gateway.routes.iter().map(|route| route.cache.as_ref()).collect();
+    let caches: Vec<_> = config.gateway.routes.iter().map(|route| route.cache.as_deref()).collect();
     let first = caches[0].unwrap();
     assert_eq!((first.capacity_bytes, first.stale_if_error), (1_000_000, Duration::from_secs(3600)));
     assert_eq!((caches[1], caches[2]), (Some(&HttpCacheConfig::default()), None));

@@ -23,7 +23,7 @@ pub(super) struct Said {
 impl Checker<'_> {
     /// `has_guard`: whether the machine says when there is too much to do.
     pub(super) fn policies(&mut self, index: usize, raw: &mut file::Route, has_guard: bool) -> Said {
-        if let Some(policies) = &raw.policies {
+        if let Some(policies) = raw.policies.as_deref() {
             if let Err(InvalidConfig { policy, field, problem }) = policies.check() {
                 let policy = policy.as_str().replace('-', "_");
                 let keys: Vec<&str> = ["policies", &policy].into_iter().chain(field.split('.')).collect();
