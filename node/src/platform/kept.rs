@@ -307,7 +307,7 @@ mod tests {
 
         let mut stacks = Kept::after(&known);
         assert!(Arc::ptr_eq(&a, &stacks.stack(&route("a", breaks)).unwrap().unwrap()));
-        let wider = "policies: {breaker: {}, bulkhead: {concurrent: 2}}, hedge: {}";
+        let wider = "policies: {breaker: {}, bulkhead: {calls: 2}}, hedge: {}";
         let other = stacks.stack(&route("b", wider)).unwrap().unwrap();
         assert_eq!(other.breaker().unwrap().state(), BreakerState::ForcedOpen);
         assert!(other.bulkhead().is_some() && other.hedge().is_some());

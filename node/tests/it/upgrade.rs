@@ -123,12 +123,6 @@ fn a_program_that_does_not_get_ready_is_given_up_and_the_old_one_serves_on() {
     fs::write(&file, text).unwrap();
     let before = hammer.asked();
     eventually("it serves on", || hammer.asked() > before + 100);
-    // A program that does get ready has longer on a busy machine.
-    let file = world.path().join("mamparo.yaml");
-    let text = fs::read_to_string(&file).unwrap().replace("upgrade_ready: 1s", "upgrade_ready: 30s");
-    fs::write(&file, text).unwrap();
-    node.signal(Signal::HUP);
-    node.wait_for_logged("the configuration is in force");
     let _next = upgrade(&world, &[]);
     assert_eq!(node.wait(), Some(0), "and can still be upgraded");
     let (answered, wrong) = hammer.stop();
@@ -165,6 +159,12 @@ fn a_program_that_never_says_that_it_is_ready_is_killed_after_its_time() {
     eventually("it serves on", || hammer.asked() > before + 100);
     let (answered, wrong) = hammer.stop();
     assert!(wrong.is_empty(), "of {answered}: {wrong:?}");
+    // A program that does get ready has longer on a busy machine.
+    let file = world.path().join("mamparo.yaml");
+    let text = fs::read_to_string(&file).unwrap().replace("upgrade_ready: 1s", "upgrade_ready: 30s");
+    fs::write(&file, text).unwrap();
+    node.signal(Signal::HUP);
+    node.wait_for_logged("the configuration is in force");
     let _next = upgrade(&world, &[]);
     assert_eq!(node.wait(), Some(0), "and can still be upgraded");
 }

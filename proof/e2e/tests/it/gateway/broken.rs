@@ -69,7 +69,7 @@ const ANSWERS: &[(&str, &str, &str)] = &[
     ("/many-headers", "502", "service-answer-malformed"),
     ("/large-header", "502", "service-answer-malformed"),
     ("/endless-head", "502", "service-answer-malformed"),
-    ("/endless-continue", "504", "service-timeout"),
+    ("/endless-continue", "502", "service-answer-malformed"),
     // Who breaks off before the answer.
     ("/close", "503", "service-broke-off"),
     ("/close-in-head", "503", "service-broke-off"),
