@@ -36,12 +36,12 @@ pub(crate) async fn keep(inner: Arc<Inner>) {
 
 /// Looks after what is due in one queue, and wakes its receivers.
 async fn sweep_now(inner: &Arc<Inner>, queue: &Arc<QueueTopic>) {
-    let taken = queue.take_due();
     let own = Arc::clone(queue);
     let swept = inner
         .ledger
         .transact(&inner.cx, async move |tx| {
             let now = tx.clock().wall();
+            own.takes_due(now);
             let swept = sweep(tx, &own, now).await?;
             mamparo_context::failpoint("hub.sweep.before-commit");
             Ok(swept)
@@ -54,7 +54,8 @@ async fn sweep_now(inner: &Arc<Inner>, queue: &Arc<QueueTopic>) {
         }
         Err(error) => {
             tracing::warn!(queue = %queue.name, %error, "leases that ran out could not be looked after");
-            queue.due(taken);
+            // It may have taken what was due.
+            queue.due(Some(inner.now()));
             tokio::time::sleep(KEEPER_REST).await;
         }
     }

@@ -69,11 +69,12 @@ impl QueueTopic {
         self.next_due.fetch_min(due, Ordering::SeqCst) > due
     }
 
-    /// Takes what is due next, for a transaction that looks after it and says afterwards what it left: what
-    /// another transaction adds meanwhile is not lost.
-    pub(crate) fn take_due(&self) -> Option<Timestamp> {
-        let due = self.next_due.swap(NEVER, Ordering::SeqCst);
-        (due != NEVER).then_some(Timestamp::from_micros(due))
+    /// Takes what is due at `now`, if anything is, for a transaction that looks after it and says afterwards what it left:
+    /// what another transaction adds meanwhile is not lost. Called within the transaction: whoever finds nothing due
+    /// any more stands behind it and sees what it has done.
+    pub(crate) fn takes_due(&self, now: Timestamp) -> bool {
+        let is_due = self.next_due().is_some_and(|due| due <= now);
+        is_due && self.next_due.swap(NEVER, Ordering::SeqCst) != NEVER
     }
 
     /// Wakes receivers, as many as `messages` may occupy.

@@ -226,19 +226,19 @@ impl Inner {
         asked: Asked,
     ) -> mamparo_ledger::Result<Handover> {
         let (inner, own) = (Arc::clone(self), Arc::clone(queue));
-        let due = queue.next_due().filter(|due| *due <= self.now());
-        let taken = due.and_then(|_| queue.take_due());
         let leased = self
             .ledger
             .transact(&self.cx, async move |tx| {
                 let now = tx.clock().wall();
-                let leased = lease::lease(tx, &inner.topics, &own, asked, taken.is_some(), now).await?;
+                let is_due = own.takes_due(now);
+                let leased = lease::lease(tx, &inner.topics, &own, asked, is_due, now).await?;
                 failpoint("hub.lease.before-commit");
                 Ok(leased)
             })
             .await;
         let Leased { deliveries, swept, more } = leased.inspect_err(|_| {
-            queue.due(taken);
+            // It may have taken what was due.
+            queue.due(Some(self.now()));
         })?;
         failpoint("hub.lease.after-commit");
         let mut sooner = queue.due(swept.and_then(|swept| swept.due));
