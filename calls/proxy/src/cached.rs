@@ -17,9 +17,8 @@ use mamparo_http_cache::{Answer, Begin, Bypass, Fill, HttpCache, RequestHead, Ve
 use mamparo_policy::Outcome;
 use tokio::time::timeout_at;
 
-use crate::forward::{Errand, Upload};
+use crate::forward::{Answered, Errand, Upload};
 use crate::limits::after;
-use crate::pool::Lease;
 use crate::problem::Problem;
 use crate::respond::{Body, Flow, Ticket};
 use crate::{admit, respond, route, transform};
@@ -175,7 +174,7 @@ async fn send(
     ticket: &mut Ticket,
     errand: Errand<'_>,
     request: Request<Upload>,
-) -> Result<(Response<Incoming>, Lease), Problem> {
+) -> Result<Answered, Problem> {
     if let Some(policies) = &errand.settings.policies {
         let quotas = ticket.exchanges();
         let cx = errand.context(&ticket.trace);
@@ -184,14 +183,7 @@ async fn send(
     ticket.asks_service();
     let sent = errand.send(request, &ticket.trace).await;
     ticket.hears_service();
-    match &sent {
-        Ok((answer, _)) => ticket.came_to(|classify| classify.head(answer.status(), answer.headers())),
-        Err(problem) => {
-            if let Some(outcome) = problem.outcome() {
-                ticket.came_to(|_| outcome);
-            }
-        }
-    }
+    ticket.came_of(&sent);
     sent
 }
 

@@ -47,6 +47,14 @@ pub(crate) use upload::{Fate, Kept, Source, Upload};
 /// An answer, and the connection that it still occupies.
 pub(crate) type Answered = (Response<Incoming>, Lease);
 
+/// What became of a request, as policies see it; nothing where that is about the client and not about the service.
+pub(crate) fn outcome(sent: Result<&Answered, Problem>) -> Option<Outcome> {
+    match sent {
+        Ok((answer, _)) => Some(ClassifyHttp::default().head(answer.status(), answer.headers())),
+        Err(problem) => problem.outcome(),
+    }
+}
+
 /// A request on its way to a service.
 #[derive(Clone)]
 pub(crate) struct Errand<'a> {
@@ -206,10 +214,7 @@ impl Errand<'_> {
         trace: &TraceContext,
     ) -> Option<(Request<Upload>, Duration)> {
         let retry = self.settings.retry.as_ref()?;
-        let mut outcome = match sent {
-            Ok((answer, _)) => ClassifyHttp::default().head(answer.status(), answer.headers()),
-            Err(failed) => failed.problem.outcome()?,
-        };
+        let mut outcome = outcome(sent.as_ref().map_err(|failed| failed.problem))?;
         let spare = spare?;
         let unseen = matches!(sent, Err(Failed { unseen: true, .. }));
         if let (Outcome::Failure(fault), true) = (&mut outcome, unseen || spare.is_idempotent()) {

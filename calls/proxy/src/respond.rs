@@ -96,7 +96,7 @@ fn pass_on(mut ticket: Ticket, told: Result<(Parts, Changed), Problem>) -> Respo
         }
         Err(told) => {
             if let Some(outcome) = told.outcome() {
-                ticket.came_to(|_| outcome);
+                ticket.came_to(outcome);
             }
             problem(ticket, told, None)
         }

@@ -103,24 +103,17 @@ pub(crate) fn walk(
                 Err(problem) => respond::problem(ticket, problem, None),
             };
         }
+        // What is well with a plain request would grant an extended `CONNECT`.
+        if let Ok((answer, _)) = &answered
+            && (answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                || by_connect && answer.status().is_success())
+        {
+            return respond::problem(ticket, Problem::BadAnswer, None);
+        }
+        ticket.came_of(&answered);
         match answered {
-            // What is well with a plain request would grant an extended `CONNECT`.
-            Ok((answer, _))
-                if answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                    || by_connect && answer.status().is_success() =>
-            {
-                respond::problem(ticket, Problem::BadAnswer, None)
-            }
-            Ok((answer, lease)) => {
-                ticket.came_to(|classify| classify.head(answer.status(), answer.headers()));
-                respond::service(ticket, answer, lease, deadline).await
-            }
-            Err(problem) => {
-                if let Some(outcome) = problem.outcome() {
-                    ticket.came_to(|_| outcome);
-                }
-                respond::problem(ticket, problem, None)
-            }
+            Ok((answer, lease)) => respond::service(ticket, answer, lease, deadline).await,
+            Err(problem) => respond::problem(ticket, problem, None),
         }
     }
 }

@@ -246,6 +246,34 @@ impl Worker {
     }
 }
 
+/// One of those things that a worker does at the same time with nobody waiting for them, which are so many at the most.
+pub(crate) struct Place {
+    worker: Rc<Worker>,
+    taken: fn(&Worker) -> &Cell<usize>,
+}
+
+impl Place {
+    /// A place, if fewer than `most` are taken by the count that `taken` leads to.
+    pub(crate) fn take(worker: &Rc<Worker>, taken: fn(&Worker) -> &Cell<usize>, most: usize) -> Option<Self> {
+        let count = taken(worker);
+        (count.get() < most).then(|| {
+            count.set(count.get() + 1);
+            Self { worker: Rc::clone(worker), taken }
+        })
+    }
+
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let count = (self.taken)(&self.worker);
+        count.set(count.get().saturating_sub(1));
+    }
+}
+
 /// Serves until it is told to stop: how many connections were cut. Says through `ready` whether it serves.
 pub(crate) fn run(start: Start, ready: &SyncSender<io::Result<()>>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()

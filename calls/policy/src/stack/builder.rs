@@ -42,13 +42,9 @@ impl Ground {
     }
 }
 
-macro_rules! builder {
+macro_rules! grounded {
     ($Builder:ident, $Config:ident) => {
         impl $Builder {
-            pub(super) fn new(name: &str) -> Self {
-                Self { ground: Ground::new(name), config: $Config::default() }
-            }
-
             /// All policies, as a file describes them, in place of those that were set.
             pub fn config(mut self, config: $Config) -> Self {
                 self.config = config;
@@ -65,6 +61,18 @@ macro_rules! builder {
             pub fn seed(mut self, seed: u64) -> Self {
                 self.ground.seed = Some(seed);
                 self
+            }
+        }
+    };
+}
+
+macro_rules! builder {
+    ($Builder:ident, $Config:ident) => {
+        grounded!($Builder, $Config);
+
+        impl $Builder {
+            pub(super) fn new(name: &str) -> Self {
+                Self { ground: Ground::new(name), config: $Config::default() }
             }
 
             /// By when a call must be answered, and an attempt.
@@ -191,15 +199,11 @@ pub struct GatewayBuilder {
     hedge: Option<HedgeConfig>,
 }
 
+grounded!(GatewayBuilder, AdmissionConfig);
+
 impl GatewayBuilder {
     pub(super) fn new(name: &str) -> Self {
         Self { ground: Ground::new(name), config: AdmissionConfig::default(), hedge: None }
-    }
-
-    /// The policies that a request passes, as a file describes them.
-    pub fn config(mut self, config: AdmissionConfig) -> Self {
-        self.config = config;
-        self
     }
 
     /// What is asked twice; whoever passes requests on does so [by it alone](Stack::hedge_alone).
@@ -211,18 +215,6 @@ impl GatewayBuilder {
     /// One more sign of overload, such as a [`Guard`](crate::shed::Guard) of the machine.
     pub fn signal(mut self, signal: Arc<dyn Signal>) -> Self {
         self.ground.signals.push(signal);
-        self
-    }
-
-    /// Another clock than the machine's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.ground.clock = clock;
-        self
-    }
-
-    /// Randomness that a seed repeats.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.ground.seed = Some(seed);
         self
     }
 

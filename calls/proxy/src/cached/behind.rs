@@ -11,7 +11,6 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use mamparo_context::{Criticality, TraceContext};
 use mamparo_http_cache::{Fill, Verdict, When};
-use mamparo_policy::http::ClassifyHttp;
 use tokio::task::spawn_local;
 use tokio::time::timeout_at;
 
@@ -19,8 +18,8 @@ use crate::forward::{Errand, Upload};
 use crate::limits::{READS_BEHIND_PER_WORKER, UNWANTED_BYTES, after};
 use crate::problem::Problem;
 use crate::respond::{Flow, Held, Taken};
-use crate::worker::Worker;
-use crate::{admit, respond};
+use crate::worker::{Place, Worker};
+use crate::{admit, forward, respond};
 
 /// What is still to come of an answer, and who keeps it.
 pub(crate) struct Rest {
@@ -41,8 +40,8 @@ impl Rest {
         if worker.drain.has_begun() {
             return;
         }
-        if let Some(place) = Place::take(worker) {
-            spawn_local(async move { self.run(&place.0).await });
+        if let Some(place) = Place::take(worker, |worker| &worker.reads_behind, READS_BEHIND_PER_WORKER) {
+            spawn_local(async move { self.run(place.worker()).await });
         }
     }
 
@@ -91,7 +90,10 @@ pub(super) fn fetch(
     mut request: Request<Upload>,
     fill: Fill,
 ) {
-    let Some(place) = Place::take(errand.worker) else { return };
+    let Some(place) = Place::take(errand.worker, |worker| &worker.reads_behind, READS_BEHIND_PER_WORKER)
+    else {
+        return;
+    };
     fill.write_conditions(request.headers_mut());
     // Nobody waits for it.
     let criticality = errand.criticality.min(Criticality::SheddablePlus);
@@ -100,7 +102,7 @@ pub(super) fn fetch(
     let (service, failover, key, trace) = (errand.service, errand.failover, errand.key, trace.clone());
     spawn_local(async move {
         let Some(settings) = snapshot.routing.settings(taken) else { return };
-        let worker = &place.0;
+        let worker = place.worker();
         let deadline = after(worker.clock.now(), settings.request_timeout);
         let errand = Errand {
             failover,
@@ -130,10 +132,7 @@ async fn refresh(
         }
     }
     let sent = errand.send(request, trace).await;
-    let outcome = match &sent {
-        Ok((answer, _)) => Some(ClassifyHttp::default().head(answer.status(), answer.headers())),
-        Err(problem) => problem.outcome(),
-    };
+    let outcome = forward::outcome(sent.as_ref().map_err(|problem| *problem));
     if let (Some(held), Some(outcome)) = (&mut held, outcome) {
         held.came_to(outcome);
     }
@@ -152,23 +151,4 @@ async fn refresh(
         rest.run(worker).await
     }
     Ok(())
-}
-
-/// One of those that may be under way.
-struct Place(Rc<Worker>);
-
-impl Place {
-    fn take(worker: &Rc<Worker>) -> Option<Self> {
-        let taken = worker.reads_behind.get();
-        (taken < READS_BEHIND_PER_WORKER).then(|| {
-            worker.reads_behind.set(taken + 1);
-            Self(Rc::clone(worker))
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.reads_behind.set(self.0.reads_behind.get().saturating_sub(1));
-    }
 }

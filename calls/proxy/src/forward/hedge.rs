@@ -10,13 +10,12 @@ use std::sync::Arc;
 use http::Request;
 use mamparo_context::{Context, Fault, IdempotencyKey, TraceContext};
 use mamparo_policy::Outcome;
-use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::{Cause, Stack};
 
 use super::spare::Spare;
 use super::{Answered, Errand, Upload};
-use crate::admit;
 use crate::problem::Problem;
+use crate::{admit, forward};
 
 /// Sends a request of a route that has a hedge.
 pub(super) async fn send(
@@ -33,7 +32,11 @@ pub(super) async fn send(
         let errand = Errand { beside: Some(Rc::clone(&beside)), ..errand.clone() };
         async move { errand.send(request.ok_or(Problem::BodyBroken)?, trace).await }
     };
-    hedge.call_with(&cx, outcome, begin).await.map_err(|error| match error.cause {
+    let meant = |sent: &Result<Answered, Problem>| {
+        let outcome = forward::outcome(sent.as_ref().map_err(|problem| *problem));
+        outcome.unwrap_or(Outcome::Failure(Fault::caller()))
+    };
+    hedge.call_with(&cx, meant, begin).await.map_err(|error| match error.cause {
         Cause::Failed(problem) => problem,
         Cause::Refused(refusal) => Problem::Refused(refusal),
         Cause::TimedOut { .. } => Problem::Deadline,
@@ -52,12 +55,5 @@ fn context(spare: &Spare, errand: &Errand<'_>, trace: &TraceContext) -> Context 
     match own {
         Some(own) if cx.idempotency_key().is_none() => cx.with_idempotency_key(own),
         _ => cx,
-    }
-}
-
-fn outcome(sent: &Result<Answered, Problem>) -> Outcome {
-    match sent {
-        Ok((answer, _)) => ClassifyHttp::default().head(answer.status(), answer.headers()),
-        Err(problem) => problem.outcome().unwrap_or(Outcome::Failure(Fault::caller())),
     }
 }

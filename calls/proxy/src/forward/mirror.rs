@@ -13,14 +13,16 @@ use tokio::time::timeout_at;
 
 use super::{Errand, Upload, spare};
 use crate::limits::MIRRORS_PER_WORKER;
-use crate::worker::Worker;
+use crate::worker::Place;
 
 /// Sends a copy of `request` to this service too, unless enough copies are on their way already.
 pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Upload>, trace: &TraceContext) {
     if !request.body().is_end_stream() {
         return;
     }
-    let Some(place) = Place::take(errand.worker) else { return };
+    let Some(place) = Place::take(errand.worker, |worker| &worker.mirrors, MIRRORS_PER_WORKER) else {
+        return;
+    };
     let (snapshot, deadline, copy) = (Rc::clone(&errand.snapshot), errand.deadline, spare::bare(request));
     let (takes_trailers, is_call, trace) = (errand.takes_trailers, errand.is_call, trace.clone());
     spawn_local(async move {
@@ -28,12 +30,15 @@ pub(super) fn mirror(errand: &Errand<'_>, service: usize, request: &Request<Uplo
             return;
         };
         let snapshot = Rc::clone(&snapshot);
-        let errand =
-            Errand { takes_trailers, is_call, ..Errand::to(&place.0, snapshot, service, settings, deadline) };
+        let errand = Errand {
+            takes_trailers,
+            is_call,
+            ..Errand::to(place.worker(), snapshot, service, settings, deadline)
+        };
         let Ok((answer, lease)) = errand.send(copy, &trace).await else { return };
         // Read to its end, so that the connection can be used again.
         if timeout_at(deadline.into(), read(answer.into_body())).await == Ok(true) {
-            lease.give_back(place.0.clock.now());
+            lease.give_back(place.worker().clock.now());
         }
     });
 }
@@ -45,24 +50,5 @@ async fn read(mut body: Incoming) -> bool {
             Some(Ok(_)) => {}
             end => return end.is_none(),
         }
-    }
-}
-
-/// One of the copies that may be on their way.
-struct Place(Rc<Worker>);
-
-impl Place {
-    fn take(worker: &Rc<Worker>) -> Option<Self> {
-        let taken = worker.mirrors.get();
-        (taken < MIRRORS_PER_WORKER).then(|| {
-            worker.mirrors.set(taken + 1);
-            Self(Rc::clone(worker))
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.mirrors.set(self.0.mirrors.get().saturating_sub(1));
     }
 }

@@ -10,7 +10,6 @@ use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use mamparo_context::{Clock, SpanId, TraceContext};
 use mamparo_policy::Outcome;
-use mamparo_policy::http::ClassifyHttp;
 use mamparo_policy::stack::StackPermit;
 use mamparo_telemetry::{Kind, Place, Span, is_recording, spans};
 use mamparo_transform::Transform;
@@ -19,14 +18,15 @@ use super::timing::Timing;
 use crate::accept::{Peer, Protocol};
 use crate::access::{self, Line};
 use crate::cached::Cached;
-use crate::forward::Fate;
+use crate::forward::{Answered, Fate};
 use crate::grpc::Call;
 use crate::metrics::{NO_ROUTE, RouteMetrics};
 use crate::origin::Origin;
+use crate::problem::Problem;
 use crate::route::Captures;
 use crate::transform::{Facts, Transforming};
 use crate::worker::LocalSnapshot;
-use crate::{admit, identify};
+use crate::{admit, forward, identify};
 
 /// Status in the log of a request whose client did not wait for the answer.
 const CLIENT_GONE: u16 = 499;
@@ -224,10 +224,19 @@ impl Ticket {
         self.held.take().and_then(|mut held| held.permit.take())
     }
 
-    /// What the request came to at its service; asked for only where policies want to know.
-    pub(crate) fn came_to(&mut self, outcome: impl FnOnce(&ClassifyHttp) -> Outcome) {
+    /// What the request came to at its service; looked for only where policies want to know.
+    pub(crate) fn came_of(&mut self, sent: &Result<Answered, Problem>) {
+        if let Some(held) = &mut self.held
+            && let Some(outcome) = forward::outcome(sent.as_ref().map_err(|problem| *problem))
+        {
+            held.came_to(outcome);
+        }
+    }
+
+    /// What it came to, where that is known in another way.
+    pub(crate) fn came_to(&mut self, outcome: Outcome) {
         if let Some(held) = &mut self.held {
-            held.came_to(outcome(&ClassifyHttp::default()));
+            held.came_to(outcome);
         }
     }
 
