@@ -12,7 +12,7 @@ use mamparo_policy::stack::AdmissionConfig;
 use mamparo_transform::TransformConfig;
 use serde::Serialize;
 
-use super::service::RequestKey;
+use super::service::{RequestKey, Service, ServiceProtocol};
 
 /// One route. Nothing is required of its caller: a route that requires something is not loaded yet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,6 +137,18 @@ pub struct RouteServices {
     pub host: Option<String>,
     /// The path they are asked for.
     pub path: Option<PathRewrite>,
+}
+
+impl RouteServices {
+    /// The first of its services, the one that stands in among them, that is spoken to so.
+    pub(crate) fn spoken_to_by(
+        &self,
+        protocol: ServiceProtocol,
+        services: &BTreeMap<String, Service>,
+    ) -> Option<&String> {
+        let mut names = self.choice.iter().map(|(name, _)| name).chain(&self.failover);
+        names.find(|name| services.get(*name).is_some_and(|service| service.protocol == protocol))
+    }
 }
 
 /// Which path takes the place of the one that was matched.

@@ -20,15 +20,11 @@ impl Checker<'_> {
         services: &BTreeMap<String, Service>,
     ) {
         let steps = [ROUTES[0], ROUTES[1], Step::Index(index)];
-        if let RouteTarget::Services(to) = target {
-            let mut names = to.choice.iter().map(|(name, _)| name).chain(&to.failover);
-            let is_new = |name: &&String| {
-                services.get(*name).is_some_and(|service| service.protocol == ServiceProtocol::Http2)
-            };
-            if let Some(name) = names.find(is_new) {
-                let message = format!("what the service `{name}` hints at over HTTP/2 does not arrive here");
-                self.at_key(&steps, "early_hints", message, Some("leave it out, or say `http1`".into()));
-            }
+        if let RouteTarget::Services(to) = target
+            && let Some(name) = to.spoken_to_by(ServiceProtocol::Http2, services)
+        {
+            let message = format!("what the service `{name}` hints at over HTTP/2 does not arrive here");
+            self.at_key(&steps, "early_hints", message, Some("leave it out, or say `http1`".into()));
         }
         let answer = transform.map(|transform| &transform.headers.answer);
         if answer.is_some_and(|rules| *rules != Default::default()) {

@@ -37,11 +37,9 @@ impl Checker<'_> {
         }
         let kind = match target {
             RouteTarget::Services(to) => {
-                let names = to.choice.iter().map(|(name, _)| name).chain(&to.failover);
-                let is_old = |name: &&String| {
-                    services.get(*name).is_some_and(|service| service.protocol == ServiceProtocol::Http1)
-                };
-                if let (Some(name), true) = ({ names }.find(is_old), raw.grpc_web.is_some()) {
+                if raw.grpc_web.is_some()
+                    && let Some(name) = to.spoken_to_by(ServiceProtocol::Http1, services)
+                {
                     let message =
                         format!("the service `{name}` is spoken to over HTTP/1.1, which carries no gRPC");
                     let help = format!("say `services: {{{name}: {{protocol: http2}}}}`");
